@@ -1,0 +1,1 @@
+"""A live-camera service: every viewer sees the camera as it is now."""

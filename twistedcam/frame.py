@@ -1,0 +1,161 @@
+"""
+A frame: one encoded picture and what is known about it.
+
+A JPEG frame carries its metadata inside itself, as compact JSON in a comment
+segment, so that a saved frame opens in every program and still says by itself
+which camera took it and when.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from twistedcam.framing import pack
+
+LIVE = "live"
+NO_SIGNAL = "no-signal"
+
+MAX_TEXT = 200  # characters of a camera's name or a reason: a comment segment has to hold both
+
+_SOI = b"\xff\xd8"
+_APP0, _COM, _SOS, _EOI = 0xE0, 0xFE, 0xDA, 0xD9
+# SOF0..SOF15 without DHT, JPG and DAC, which share the range.
+_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_SIZE = struct.Struct(">HH")
+
+
+class FrameError(ValueError):
+    """What came is not a frame; the text says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """
+    One encoded picture: C{captured} and C{since} in seconds since the epoch, sizes in pixels.
+
+    C{captured} is None where the source does not tell, C{reason} and C{since} belong to the state C{no-signal}.
+    """
+
+    payload: bytes
+    camera: str = ""
+    sequence: int = 0
+    captured: float | None = None
+    state: str = LIVE
+    reason: str = ""
+    since: float | None = None
+    width: int = 0
+    height: int = 0
+
+    @cached_property
+    def message(self) -> bytes:
+        """What goes over the wire, made once for all viewers."""
+        return pack(self.payload)
+
+    @classmethod
+    def from_jpeg(cls, payload: bytes) -> Frame:
+        """The frame in C{payload}; a JPEG without our metadata is one too. Raises L{FrameError}."""
+        size: tuple[int, int] | None = None
+        metadata: dict[str, Any] = {}
+        for marker, start, end in _segments(payload):
+            if marker in _START_OF_FRAME and end - start >= 5:
+                height, width = _SIZE.unpack_from(payload, start + 1)
+                size = (width, height)
+            elif marker == _COM and payload[start : start + 1] == b"{":
+                metadata = _parse_metadata(payload[start:end]) or metadata
+        if size is None or 0 in size:
+            raise FrameError("the JPEG does not say how large it is")
+        return cls(payload, **metadata, width=size[0], height=size[1])
+
+
+def stamp(
+    jpeg: bytes,
+    camera: str,
+    sequence: int,
+    captured: float,
+    state: str = LIVE,
+    reason: str = "",
+    since: float | None = None,
+) -> Frame:
+    """The frame that C{jpeg} becomes with this metadata written into it. Raises L{FrameError}."""
+    metadata: dict[str, Any] = {
+        "camera": camera[:MAX_TEXT],
+        "sequence": sequence,
+        "captured": round(captured, 6),
+        "state": state,
+    }
+    if state != LIVE:
+        metadata |= {"reason": reason[:MAX_TEXT], "since": None if since is None else round(since, 6)}
+    comment = json.dumps(metadata, separators=(",", ":")).encode()
+    segment = bytes((0xFF, _COM)) + struct.pack(">H", len(comment) + 2) + comment
+    at = _after_app0(jpeg)
+    return Frame.from_jpeg(b"".join((jpeg[:at], segment, jpeg[at:])))
+
+
+def _after_app0(jpeg: bytes) -> int:
+    # JFIF wants its APP0 to follow SOI directly.
+    marker, _, end = next(_segments(jpeg), (0, 0, 2))
+    return end if marker == _APP0 else len(_SOI)
+
+
+def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, start and end of the content of each segment before the picture's own bytes."""
+    if jpeg[:2] != _SOI:
+        raise FrameError("this is not a JPEG: it does not begin with FF D8")
+    position = 2
+    while True:
+        while jpeg[position : position + 2] == b"\xff\xff":  # fill bytes
+            position += 1
+        header = jpeg[position : position + 4]
+        if len(header) < 4 or header[0] != 0xFF:
+            raise FrameError("the JPEG is broken off or damaged in its header")
+        marker, length = header[1], header[2] << 8 | header[3]
+        if marker in (_SOS, _EOI):
+            return
+        end = position + 2 + length
+        if length < 2 or end > len(jpeg):
+            raise FrameError("the JPEG is broken off or damaged in its header")
+        yield marker, position + 4, end
+        position = end
+
+
+def _parse_metadata(comment: bytes) -> dict[str, Any] | None:
+    """What a comment segment of ours says, or None where it is somebody else's. Raises L{FrameError}."""
+    try:
+        found = json.loads(comment)
+        if not isinstance(found, dict) or "sequence" not in found:
+            return None
+        return {
+            "camera": _text(found["camera"]),
+            "sequence": _whole(found["sequence"]),
+            "captured": _seconds(found["captured"]),
+            "state": _text(found["state"]),
+            "reason": _text(found.get("reason", "")),
+            "since": _seconds(found.get("since")),
+        }
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise FrameError(f"the frame's metadata is damaged: {error!r}") from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is not text")
+    return value[:MAX_TEXT]
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise TypeError(f"{value!r:.40} is not a sequence number")
+    return value
+
+
+def _seconds(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
+        raise TypeError(f"{value!r:.40} is not a time")
+    return float(value)

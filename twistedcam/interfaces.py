@@ -1,0 +1,59 @@
+"""What the parts of twistedcam ask of one another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from twistedcam.codec import Image
+    from twistedcam.frame import Frame
+
+
+class CameraError(Exception):
+    """A camera cannot be opened or gives no picture; the text says why, for the person who looks at it."""
+
+
+class ICamera(Interface):
+    """An opened source of pictures, used by one thread at a time; every method may block."""
+
+    interval = Attribute("Seconds from picture to picture of a source that waits for us, 0.0 of one that paces itself.")
+
+    def grab() -> float:
+        """Take the next picture; return when it was taken, by C{time.monotonic}. Raises L{CameraError}."""
+
+    def retrieve() -> Image:
+        """The picture last grabbed as an (H, W, 3) uint8 BGR array. Raises L{CameraError}."""
+
+    def close() -> None:
+        """Release the device."""
+
+
+class ISink(Interface):
+    """Where a hub's frames go: one viewer's connection, or a window."""
+
+    def may_begin() -> bool:
+        """Whether a new frame may begin now; after a no, the outlet's C{resume} is called when it may."""
+
+    def begin(frame: Frame) -> None:
+        """Begin to send C{frame}; only called after L{may_begin} said yes."""
+
+
+class IDisplay(Interface):
+    """A window for pictures; all calls come from one thread, and none blocks for long."""
+
+    def show(image: Image) -> None:
+        """Show an (H, W, 3) uint8 BGR array."""
+
+    def key() -> str:
+        """The key pressed since the last call ("esc" for Escape), or an empty string; handles the window's events."""
+
+    def is_open() -> bool:
+        """Whether the window is there: False once it was closed by its frame."""
+
+    def toggle_full_screen() -> None:
+        """Fill the screen, or go back to a window."""
+
+    def close() -> None:
+        """Take the window away."""

@@ -1,0 +1,107 @@
+"""Where the server may be reached, and what to type to reach it."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twistedcam.server import describe
+
+log = Logger()
+
+
+class Listener(Service):
+    """
+    Listens on one endpoint, on this machine's own addresses only unless it is C{open} to others.
+
+    What keeps it from listening ends the start with one line: C{SystemExit}, which twistd prints.
+    """
+
+    def __init__(
+        self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory, description: str, is_open: bool
+    ) -> None:
+        self._endpoint = endpoint
+        self._factory = factory
+        self._description = description
+        self._is_open = is_open
+        self.port: IListeningPort | None = None
+
+    def privilegedStartService(self) -> None:
+        """Listen, before any privilege is given up."""
+        super().privilegedStartService()
+        results: list[Any] = []
+        self._endpoint.listen(self._factory).addBoth(results.append)
+        self._listening(results[0])  # Twisted's server endpoints have all listened, or failed, by now
+
+    def stopService(self) -> Deferred[None]:
+        """Listen no more."""
+        super().stopService()
+        port, self.port = self.port, None
+        if port is None:
+            return succeed(None)
+        return maybeDeferred(port.stopListening)  # type: ignore[call-overload,no-any-return]
+
+    def _listening(self, result: IListeningPort | Failure) -> None:
+        if isinstance(result, Failure):
+            result.trap(CannotListenError, OSError)
+            raise SystemExit(f"camstream: cannot listen on {self._description}: {_explain(result.value)}")
+        address = result.getHost()
+        if not self._is_open and not _is_local(address):
+            # Nobody is in yet: connections are accepted by the reactor, to which we have not returned.
+            result.stopListening()
+            raise SystemExit(
+                f"camstream: {self._description} would show the camera to other machines: "
+                "say --open if whoever can reach it may watch, or listen on 127.0.0.1"
+            )
+        self.port = result
+        log.info("listening on {address}", address=describe(address))
+        for line in watch_commands(address):
+            log.info("watch with: {line}", line=line)
+
+
+def _explain(error: BaseException | None) -> str:
+    reason = getattr(error, "socketError", error)
+    text = getattr(reason, "strerror", None) or str(reason)
+    if "in use" in text.lower():
+        return "it is in use, is a server running already? Choose another with --listen tcp:PORT:interface=127.0.0.1"
+    return text
+
+
+def _is_local(address: Any) -> bool:
+    host = getattr(address, "host", None)
+    return host is None or ip_address(host.partition("%")[0]).is_loopback
+
+
+def watch_commands(address: Any) -> list[str]:
+    """The command lines that show what is served at C{address}, one for each way to reach it."""
+    host = getattr(address, "host", None)
+    if host is None:
+        name = address.name.decode() if isinstance(address.name, bytes) else address.name
+        return [f"twistd -n camstream-client --endpoint unix:{name}"]
+    port = "" if address.port == 9999 else f" --port {address.port}"
+    return [f"twistd -n camstream-client --host {reachable}{port}" for reachable in _reachable(host)]
+
+
+def _reachable(host: str) -> list[str]:
+    if not ip_address(host.partition("%")[0]).is_unspecified:
+        return [host]
+    routed = _routed_address()
+    return [routed] if routed else ["127.0.0.1"]
+
+
+def _routed_address() -> str | None:
+    """This machine's address on the interface that leads outside, or None (its name may stand for 127.0.1.1)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # documentation's own network; nothing is sent
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])

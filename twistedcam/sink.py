@@ -1,0 +1,103 @@
+"""Frames into a Twisted transport, never faster than the viewer takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IPullProducer, IReactorTime, ISSLTransport
+from zope.interface import implementer
+
+from twistedcam.frame import Frame
+from twistedcam.interfaces import ISink
+from twistedcam.pace import Link
+
+
+@implementer(ISink, IPullProducer)
+class TransportSink:
+    """
+    One viewer's connection: a message is written whole, and the next begins when it has left us.
+
+    C{on_ready} is called when a frame may be begun after L{may_begin} said no.
+    """
+
+    def __init__(self, transport: Any, clock: IReactorTime, on_ready: Callable[[], None]) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._on_ready = on_ready
+        self._blocked = False
+        self._alarm: IDelayedCall | None = None
+        # A frame has been waiting for this viewer since then, by the clock.
+        self.waiting_since: float | None = None
+        # Under TLS the socket is one transport further down.
+        self._raw = raw = transport.transport if ISSLTransport(transport, None) is not None else transport
+        self._link = Link(raw.socket, clock.seconds) if hasattr(raw, "socket") else None
+        # Half the cost of write(), which always takes a turn of the reactor; TLS has none.
+        self._send_at_once = getattr(transport, "writeSomeData", None)
+        self._send_limit = getattr(transport, "SEND_LIMIT", 0)
+        # A pull producer is called whenever the last byte of a write has gone. A push
+        # producer would be paused, and so called again, only above 64 KiB. Under TLS,
+        # Twisted would call a pull producer in a busy loop: ours is the socket's own.
+        raw.registerProducer(self, False)
+
+    def may_begin(self) -> bool:
+        """Whether the last message has left us and the viewer's link has room."""
+        wait = 0.0
+        if not self._blocked:
+            wait = self._link.wait() if self._link is not None else 0.0
+            if not wait:
+                self.waiting_since = None
+                return True
+        if self.waiting_since is None:
+            self.waiting_since = self._clock.seconds()
+        if wait and self._alarm is None:
+            self._alarm = self._clock.callLater(wait, self._ready)
+        return False
+
+    def begin(self, frame: Frame) -> None:
+        """Send C{frame}."""
+        self._send(frame.message)
+
+    def send(self, message: bytes) -> bool:
+        """Send a small message between frames; False if one is under way and nothing was sent."""
+        if self._blocked:
+            return False
+        self._send(message)
+        return True
+
+    def _send(self, message: bytes) -> None:
+        if self._send_at_once is not None:
+            sent = self._send_at_once(message)
+            if isinstance(sent, Exception):
+                self._transport.abortConnection()
+                return
+            if sent == len(message):
+                return
+            if sent < self._send_limit and self._link is not None:
+                self._link.held_up()
+            message = message[sent:]
+        self._blocked = True
+        self._transport.write(message)
+
+    def close(self) -> None:
+        """Call nobody any more, and let the transport end when it likes."""
+        self.stopProducing()
+        self._raw.unregisterProducer()
+
+    def resumeProducing(self) -> None:
+        """What was written has gone."""
+        self._blocked = False
+        self._ready()
+
+    def stopProducing(self) -> None:
+        """The connection is gone."""
+        self._blocked = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _ready(self) -> None:
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+        self._alarm = None
+        self._on_ready()

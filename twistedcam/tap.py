@@ -1,0 +1,112 @@
+"""C{twistd camstream}: the server's options, and how its parts are put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.endpoints import serverFromString
+from twisted.python import usage
+
+from twistedcam.broadcast import Hub
+from twistedcam.camera import Source, parse_source
+from twistedcam.capture import JPEG, PICKLE, Capture, Settings
+from twistedcam.interfaces import CameraError
+from twistedcam.listener import Listener
+from twistedcam.options import drop_default_pidfile, number
+from twistedcam.server import CameraFactory
+
+DEFAULT_LISTEN = "tcp:9999:interface=127.0.0.1"
+
+
+class Options(usage.Options):  # type: ignore[misc]
+    """What C{twistd camstream} understands."""
+
+    longdesc = "Serves cameras live over TCP: every viewer sees what is now, however slow it is."
+
+    optParameters = [
+        ["width", "w", 320, "Width in pixels, 0 for as captured; nothing is enlarged.", number("width", int, 0, 16384)],
+        ["fps", "r", 0.0, "At most so many frames a second, 0 for all.", number("fps", float, 0, 1000)],
+        ["quality", "q", 80, "JPEG quality, 1 to 100.", number("quality", int, 1, 100)],
+        ["codec", None, JPEG, "What a viewer that says nothing gets: jpeg, or pickle for the tutorial's client."],
+    ]
+    optFlags = [
+        ["open", None, "Let everybody watch who can reach an endpoint that is not on this machine alone."],
+        ["preview", None, "Show the TRANSMITTING VIDEO window here; q closes it, the server goes on."],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["cameras"] = []
+        self["listen"] = []
+
+    def opt_camera(self, source: str) -> None:
+        """[NAME=]SOURCE: 0, /dev/video2, a video file, a URL, or test; repeatable; the default is 0."""
+        try:
+            camera = parse_source(source)
+        except CameraError as error:
+            raise usage.UsageError(f"--camera: {error}") from None
+        if camera.name in [other.name for other in self["cameras"]]:
+            raise usage.UsageError(
+                f"--camera: two cameras are called {camera.name!r}, write NAME={source} for one of them"
+            )
+        self["cameras"].append(camera)
+
+    opt_c = opt_camera
+
+    def opt_listen(self, description: str) -> None:
+        """A server endpoint string, repeatable; the default is tcp:9999:interface=127.0.0.1."""
+        from twisted.internet import reactor
+
+        try:
+            serverFromString(reactor, description)
+        except Exception as error:  # each kind of endpoint has errors of its own
+            advice = f"write it like {DEFAULT_LISTEN}"
+            raise usage.UsageError(f"--listen: {description!r} is no endpoint ({error}): {advice}") from None
+        self["listen"].append(description)
+
+    opt_l = opt_listen
+
+    def postOptions(self) -> None:
+        """Check what can be checked before anything starts."""
+        if self["codec"] not in (JPEG, PICKLE):
+            raise usage.UsageError(f"--codec: {self['codec']!r} is neither jpeg nor pickle")
+        if not self["cameras"]:
+            self.opt_camera("0")
+        self["listen"] = self["listen"] or [DEFAULT_LISTEN]
+        if self["preview"]:
+            self._check_display()
+        drop_default_pidfile(self, only_in_foreground=True)
+
+    def _check_display(self) -> None:
+        from twistedcam.display import DisplayError, check_display
+
+        try:
+            check_display()
+        except DisplayError as error:
+            raise usage.UsageError(f"--preview: {error}") from None
+
+
+def makeService(options: Options, reactor: Any = None) -> MultiService:
+    """The server as a service."""
+    if reactor is None:
+        from twisted.internet import reactor
+    service = MultiService()
+    settings = Settings(options["width"], options["fps"], options["quality"])
+    hubs = {source.name: _add_camera(service, reactor, source, settings) for source in options["cameras"]}
+    first = next(iter(hubs.values()))
+    factory = CameraFactory(reactor, {name: by_codec[JPEG] for name, by_codec in hubs.items()}, first[options["codec"]])
+    for description in options["listen"]:
+        endpoint = serverFromString(reactor, description)
+        Listener(endpoint, factory, description, bool(options["open"])).setServiceParent(service)
+    if options["preview"]:
+        from twistedcam.preview import Preview
+
+        Preview(reactor, first[JPEG]).setServiceParent(service)
+    return service
+
+
+def _add_camera(service: MultiService, reactor: Any, source: Source, settings: Settings) -> dict[str, Hub]:
+    hubs = {JPEG: Hub(), PICKLE: Hub()}
+    Capture(reactor, source.name, source.open, hubs, settings).setServiceParent(service)
+    return hubs
