@@ -220,10 +220,10 @@ def _centre(image: Image, text: str, at: float, share: float) -> None:
     """Write one line at C{at} of the height, as large as fits C{share} of the width and a tenth of the height."""
     height, width = image.shape[:2]
     text = text.encode("ascii", "replace").decode()  # all that OpenCV's plain fonts have
-    (text_width, text_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1, 1)
+    weight = 2 if height >= 360 else 1
+    (text_width, text_height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1, weight)
     scale = min(share * width / max(1, text_width), 0.1 * height / max(1, text_height))
     origin = (int((width - text_width * scale) / 2), int(height * at))
-    weight = 2 if scale > 0.8 else 1
     cv2.putText(image, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, (230, 230, 230), weight, cv2.LINE_AA)
 
 

@@ -64,16 +64,16 @@ class Options(usage.Options):  # type: ignore[misc]
             self._check_endpoint()
         if self["snapshot"] is not None:
             self["snapshot"] = os.path.abspath(self["snapshot"])
-            self._check(snapshot.check_path, self["snapshot"])
+            try:
+                snapshot.check_path(self["snapshot"])
+            except SnapshotError as problem:
+                raise usage.UsageError(f"--snapshot: {problem}") from None
         if not self["headless"] and self["snapshot"] is None:
-            self._check(check_display)
+            try:
+                check_display()
+            except DisplayError as problem:
+                raise usage.UsageError(f"{problem}: use --headless where there is no screen") from None
         drop_default_pidfile(self, only_in_foreground=False)
-
-    def _check(self, check: Any, *args: Any) -> None:
-        try:
-            check(*args)
-        except (DisplayError, SnapshotError) as problem:
-            raise usage.UsageError(str(problem)) from None
 
     def _check_endpoint(self) -> None:
         from twisted.internet import reactor
@@ -195,18 +195,23 @@ class Program(MultiService):
     def _report(self) -> None:
         viewer = self.viewer
         seconds = viewer.monotonic() - self._first_at
-        if viewer.received < 2 or not self._ages or not seconds:
+        if viewer.received < 2 or not seconds:
             return
-        ages = sorted(self._ages)
         log.info(
-            "{count} frames in {seconds:.1f} s, {fps:.2f} fps, {dropped} dropped, age {median:.1f} ms (p99 {p99:.1f})",
+            "{count} frames in {seconds:.1f} s, {fps:.2f} fps, {dropped} dropped, age {age}",
             count=viewer.received,
             seconds=seconds,
             fps=(viewer.received - 1) / seconds,
             dropped=viewer.dropped,
-            median=ages[len(ages) // 2] * 1000,
-            p99=ages[len(ages) * 99 // 100] * 1000,
+            age=_summary(sorted(self._ages)),
         )
+
+
+def _summary(ages: list[float]) -> str:
+    if not ages:
+        return "unknown"
+    median, p99 = ages[len(ages) // 2] * 1000, ages[len(ages) * 99 // 100] * 1000
+    return f"{median:.1f} ms (p99 {p99:.1f} ms)"
 
 
 def _endpoint(options: Options, reactor: Any) -> IStreamClientEndpoint:

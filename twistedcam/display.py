@@ -24,6 +24,7 @@ log = Logger()
 KEYS_SECONDS = 0.02
 NOTICE_SECONDS = 2.0
 _SMALLEST_OVERLAY_WIDTH = 640
+_LARGEST_WINDOW = (1280, 720)
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 _ESCAPE = 27
 
@@ -34,11 +35,10 @@ class DisplayError(Exception):
 
 def check_display() -> None:
     """Raise L{DisplayError} where no window could open; Qt would end the whole process."""
-    advice = "use --headless where there is no screen"
     if "GUI:                           NONE" in cv2.getBuildInformation():
-        raise DisplayError(f"this OpenCV has no windows, it is the headless one: install opencv-python, or {advice}")
+        raise DisplayError("this OpenCV has no windows, it is the headless one: install opencv-python")
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise DisplayError(f"no window can open, DISPLAY is not set: {advice}")
+        raise DisplayError("no window can open, DISPLAY is not set")
 
 
 @implementer(IDisplay)
@@ -51,17 +51,20 @@ class OpenCVDisplay:
         os.environ.setdefault("QT_QPA_FONTDIR", os.path.dirname(__file__))
         self._title = title
         self._shown = False
+        self._proportion = 0.0
 
     def show(self, image: Image) -> None:
-        """Show an image; the first one opens the window."""
+        """Show an image; the first one opens the window, and one of other proportions gives it its own."""
         if not self._shown:
             # WINDOW_NORMAL can be resized and fill the screen.
             cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-            height, width = image.shape[:2]
-            enlarge = max(1, -(-_SMALLEST_OVERLAY_WIDTH // width))
-            cv2.resizeWindow(self._title, width * enlarge, height * enlarge)
             self._shown = True
         cv2.imshow(self._title, image)
+        height, width = image.shape[:2]
+        if abs(self._proportion - width / height) > 0.01 and not self._is_full_screen():
+            # Qt keeps a window's proportions, and stretches an image that has others.
+            self._proportion = width / height
+            cv2.resizeWindow(self._title, *_window_size(width, height))
 
     def key(self) -> str:
         """The key pressed, if any; handles the window's events."""
@@ -72,21 +75,25 @@ class OpenCVDisplay:
 
     def is_open(self) -> bool:
         """Whether the window has not been closed by its frame."""
-        return not self._shown or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
+        try:
+            return not self._shown or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
+        except cv2.error:  # Qt has forgotten the window
+            return False
+
+    def _is_full_screen(self) -> bool:
+        return cv2.getWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN) == cv2.WINDOW_FULLSCREEN
 
     def toggle_full_screen(self) -> None:
         """Fill the screen, or go back."""
-        is_full = cv2.getWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN) == cv2.WINDOW_FULLSCREEN
-        cv2.setWindowProperty(
-            self._title, cv2.WND_PROP_FULLSCREEN, cv2.WINDOW_NORMAL if is_full else cv2.WINDOW_FULLSCREEN
-        )
+        mode = cv2.WINDOW_NORMAL if self._is_full_screen() else cv2.WINDOW_FULLSCREEN
+        cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, mode)
 
     def close(self) -> None:
         """Take the window away."""
-        if self._shown:
+        if self._shown and self.is_open():
             cv2.destroyWindow(self._title)
             cv2.pollKey()
-            self._shown = False
+        self._shown = False
 
 
 class Window:
@@ -145,6 +152,9 @@ class Window:
 
     def _draw(self) -> None:
         self._drawing = None
+        if not self._display.is_open():
+            self._quit()  # to show anything would open the window again
+            return
         frame = self._frame
         if frame is not None and self._image is None:
             try:
@@ -226,6 +236,13 @@ class Window:
         self._draw()
 
 
+def _window_size(width: int, height: int) -> tuple[int, int]:
+    """A size in which a picture of C{width} x C{height} pixels is neither a stamp nor larger than most screens."""
+    times = max(1, _SMALLEST_OVERLAY_WIDTH // width)
+    share = min(1.0, _LARGEST_WINDOW[0] / (width * times), _LARGEST_WINDOW[1] / (height * times))
+    return int(width * times * share), int(height * times * share)
+
+
 def _enlarged(image: Image) -> Image:
     """C{image}, made large enough to write on."""
     times = -(-_SMALLEST_OVERLAY_WIDTH // image.shape[1])
@@ -259,5 +276,7 @@ def _width_of(text: str) -> int:
 
 def _write(image: Image, text: str, at: tuple[int, int], scale: float) -> None:
     """White on a black edge, to be read on any picture."""
-    for colour, weight in ((_BLACK, 4), (_WHITE, 1)):
-        cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, weight, cv2.LINE_AA)
+    x, y = at
+    # A heavier black text below would be wider, too, in some versions of OpenCV.
+    for dx, dy, colour in ((-1, -1, _BLACK), (1, -1, _BLACK), (-1, 1, _BLACK), (1, 1, _BLACK), (0, 0, _WHITE)):
+        cv2.putText(image, text, (x + dx, y + dy), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 2, cv2.LINE_AA)

@@ -37,6 +37,15 @@ class Listener(Service):
     def privilegedStartService(self) -> None:
         """Listen, before any privilege is given up."""
         super().privilegedStartService()
+        self._listen()
+
+    def startService(self) -> None:
+        """Listen if we do not yet: twist, unlike twistd, has no privileged start."""
+        super().startService()
+        if self.port is None:
+            self._listen()
+
+    def _listen(self) -> None:
         results: list[Any] = []
         self._endpoint.listen(self._factory).addBoth(results.append)
         self._listening(results[0])  # Twisted's server endpoints have all listened, or failed, by now

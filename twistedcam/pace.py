@@ -26,9 +26,10 @@ class RateLimit:
     def due(self, seconds: float) -> bool:
         """Whether the picture taken at C{seconds} is due; any clock will do, and it may jump."""
         early = self._next - seconds
-        if self._period * self._SLACK < early <= self._period:
+        slack = self._period * self._SLACK
+        if slack < early <= self._period + slack:
             return False
-        if abs(early) > self._period:  # the first one, or a gap, or the clock was set
+        if abs(early) > self._period + slack:  # the first one, or a gap, or the clock was set
             self._next = seconds
         self._next += self._period
         return True

@@ -84,7 +84,7 @@ class Options(usage.Options):  # type: ignore[misc]
         try:
             check_display()
         except DisplayError as error:
-            raise usage.UsageError(f"--preview: {error}") from None
+            raise usage.UsageError(f"{error}: leave out --preview") from None
 
 
 def makeService(options: Options, reactor: Any = None) -> MultiService:

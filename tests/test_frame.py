@@ -1,0 +1,112 @@
+"""Frames: metadata that travels inside the JPEG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import TestCase
+
+from twistedcam.frame import LIVE, NO_SIGNAL, Frame, FrameError, stamp
+from twistedcam.framing import PREFIX
+
+GOLDEN = Path(__file__).parent / "golden"
+FRAME = (GOLDEN / "frame.jpg").read_bytes()
+PLAIN = (GOLDEN / "plain.jpg").read_bytes()
+
+
+def with_comment(comment: bytes) -> bytes:
+    """A JPEG with a comment segment of our own making."""
+    return PLAIN[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + PLAIN[2:]
+
+
+class FromJPEGTests(TestCase):
+    """Frame.from_jpeg."""
+
+    def test_live(self) -> None:
+        """The golden frame says when and where it was taken, to the microsecond."""
+        frame = Frame.from_jpeg(FRAME)
+        self.assertEqual((frame.camera, frame.sequence, frame.captured), ("desk", 7, 1795487331.413123))
+        self.assertEqual((frame.state, frame.reason, frame.since), (LIVE, "", None))
+        self.assertEqual((frame.width, frame.height, frame.payload), (32, 24, FRAME))
+
+    def test_no_signal(self) -> None:
+        """A card says why there is no picture, and since when."""
+        frame = Frame.from_jpeg((GOLDEN / "no-signal.jpg").read_bytes())
+        self.assertEqual((frame.state, frame.reason, frame.since), (NO_SIGNAL, "unplugged", 1795487330.25))
+
+    def test_plain(self) -> None:
+        """A JPEG of another program is a frame that does not know its age."""
+        frame = Frame.from_jpeg(PLAIN)
+        self.assertEqual((frame.camera, frame.captured, frame.width, frame.height), ("", None, 32, 24))
+
+    def test_comments_of_others(self) -> None:
+        """Comments that are not ours are let be."""
+        for comment in (b"made with love", b'{"software":"x"}', b"[1]"):
+            self.assertEqual(Frame.from_jpeg(with_comment(comment)).camera, "")
+
+    def test_damaged_metadata(self) -> None:
+        """Metadata of the wrong kind, or out of all bounds, is an error and no crash."""
+        for comment in (
+            b'{"sequence":1}',
+            b'{"camera":1,"sequence":1,"captured":1,"state":"live"}',
+            b'{"camera":"x","sequence":-1,"captured":1,"state":"live"}',
+            b'{"camera":"x","sequence":true,"captured":1,"state":"live"}',
+            b'{"camera":"x","sequence":1,"captured":"now","state":"live"}',
+            b'{"camera":"x","sequence":1,"captured":NaN,"state":"live"}',
+            b'{"camera":"x","sequence":1,"captured":1e400,"state":"live"}',
+            b'{"camera":"x","sequence":1,"captured":1' + b"0" * 400 + b',"state":"live"}',
+            b"{" * 5000,
+            b'{"sequence":\xff}',
+        ):
+            with self.assertRaises(FrameError, msg=repr(comment[:60])):
+                Frame.from_jpeg(with_comment(comment))
+
+    def test_damaged_jpeg(self) -> None:
+        """However little of a JPEG's header there is, it is an error and no crash."""
+        end = FRAME.index(b"\xff\xda")
+        for length in range(end + 1):
+            with self.assertRaises(FrameError):
+                Frame.from_jpeg(FRAME[:length])
+
+    def test_every_byte_of_the_header_changed(self) -> None:
+        """A flipped byte gives a frame or the named error, nothing else."""
+        for at in range(len(FRAME)):
+            for flip in (0x01, 0x80, 0xFF):
+                damaged = bytearray(FRAME)
+                damaged[at] ^= flip
+                try:
+                    Frame.from_jpeg(bytes(damaged))
+                except FrameError:
+                    pass
+
+
+class StampTests(TestCase):
+    """Metadata written into a JPEG."""
+
+    def test_valid_for_others(self) -> None:
+        """JFIF's own segment stays the first, as its standard wants."""
+        frame = stamp(PLAIN, "desk", 7, 1795487331.4131234)
+        self.assertEqual(frame.payload[:4], PLAIN[:4])
+        self.assertEqual(frame.payload, FRAME)
+
+    def test_without_app0(self) -> None:
+        """A JPEG without a JFIF segment is stamped right at its start."""
+        end = 4 + int.from_bytes(PLAIN[4:6], "big")
+        frame = stamp(PLAIN[:2] + PLAIN[end:], "desk", 1, 2.0)
+        self.assertEqual(frame.payload[2:4], b"\xff\xfe")
+        self.assertEqual((frame.camera, frame.width), ("desk", 32))
+
+    def test_long_texts(self) -> None:
+        """A name and a reason of any length fit."""
+        frame = stamp(PLAIN, "\N{CAMERA}" * 10000, 1, 2.0, NO_SIGNAL, "\N{SNOWMAN}" * 100000, 1.0)
+        self.assertEqual((len(frame.camera), len(frame.reason)), (200, 200))
+
+    def test_not_a_jpeg(self) -> None:
+        """What is no JPEG cannot be stamped."""
+        self.assertRaises(FrameError, stamp, b"GIF89a", "desk", 1, 2.0)
+
+    def test_message(self) -> None:
+        """The wire's message is made once and is prefix and payload."""
+        frame = Frame.from_jpeg(FRAME)
+        self.assertEqual(frame.message, PREFIX.pack(len(FRAME)) + FRAME)
+        self.assertIs(frame.message, frame.message)
