@@ -93,8 +93,7 @@ def watch_commands(address: Any) -> list[str]:
     """The command lines that show what is served at C{address}, one for each way to reach it."""
     host = getattr(address, "host", None)
     if host is None:
-        name = address.name.decode() if isinstance(address.name, bytes) else address.name
-        return [f"twistd -n camstream-client --endpoint unix:{name}"]
+        return [f"twistd -n camstream-client --endpoint unix:{describe(address)}"]
     port = "" if address.port == 9999 else f" --port {address.port}"
     return [f"twistd -n camstream-client --host {reachable}{port}" for reachable in _reachable(host)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -168,5 +169,5 @@ def describe(address: Any) -> str:
     """An address as people write it."""
     host = getattr(address, "host", None)
     if host is None:
-        return str(getattr(address, "name", None) or "on a local socket")
+        return os.fsdecode(getattr(address, "name", None) or b"a local socket")
     return f"[{host}]:{address.port}" if ":" in host else f"{host}:{address.port}"

@@ -1,0 +1,357 @@
+"""The server: what a viewer gets, says and cannot do, over real sockets and in memory."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import Clock, deferLater
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+
+from twistedcam.broadcast import Hub
+from twistedcam.frame import Frame
+from twistedcam.framing import JPEG, JSON, PICKLE, MessageReceiver, pack, pack_json
+from twistedcam.server import CameraFactory, ViewerConnection, describe
+
+
+def frame(sequence: int, size: int = 20_000) -> Frame:
+    """A frame that a framing layer takes for a JPEG; its sequence is in its bytes."""
+    return Frame(b"\xff\xd8" + sequence.to_bytes(4, "big") + bytes(size), sequence=sequence, captured=float(sequence))
+
+
+class Peer(MessageReceiver):
+    """A viewer that keeps what it is sent."""
+
+    accepted = (JPEG, JSON, PICKLE)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[int] = []
+        self.payloads: list[bytes] = []
+        self.json: list[dict[str, Any]] = []
+        self.lost: Deferred[None] = Deferred()
+        self.awaited: list[tuple[Any, Deferred[None]]] = []
+
+    def frameReceived(self, payload: bytes) -> None:
+        self.payloads.append(payload)
+        self.frames.append(int.from_bytes(payload[2:6], "big"))
+        self._tell()
+
+    def jsonReceived(self, message: dict[str, Any]) -> None:
+        self.json.append(message)
+        self._tell()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost.callback(None)
+
+    def until(self, condition: Any) -> Deferred[None]:
+        """Fires when C{condition} holds after something was received."""
+        done: Deferred[None] = Deferred()
+        self.awaited.append((condition, done))
+        self._tell()
+        return done
+
+    def _tell(self) -> None:
+        for awaited in tuple(self.awaited):
+            if awaited[0]():
+                self.awaited.remove(awaited)
+                awaited[1].callback(None)
+
+
+class MemoryTests(TestCase):
+    """One viewer's protocol on a transport in memory."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.desk, self.door, self.pickles = Hub(), Hub(), Hub()
+        self.factory = CameraFactory(self.clock, {"desk": self.desk, "door": self.door}, self.desk)
+        self.factory.doStart()
+        self.addCleanup(self.factory.doStop)
+
+    def viewer(self) -> tuple[ViewerConnection, StringTransport]:
+        """A connected viewer."""
+        viewer = self.factory.buildProtocol(None)
+        transport = StringTransport()
+        viewer.makeConnection(transport)
+        return viewer, transport
+
+    def drain(self, transport: StringTransport) -> list[Any]:
+        """What was sent since the last call, frames by their sequence; all of it is taken to have left."""
+        peer = Peer()
+        peer.makeConnection(StringTransport())
+        peer.dataReceived(transport.value())
+        transport.clear()
+        assert transport.producer is not None
+        transport.producer.resumeProducing()
+        return [*peer.frames, *peer.json]
+
+    def test_speaks_first(self) -> None:
+        """Who says nothing gets frames."""
+        _, transport = self.viewer()
+        self.desk.publish(frame(1))
+        self.assertEqual(self.drain(transport), [1])
+
+    def test_one_frame_waits(self) -> None:
+        """While one frame is on its way, of all others only the newest is kept, and goes next."""
+        _, transport = self.viewer()
+        for sequence in range(100):
+            self.desk.publish(frame(sequence))
+        self.assertEqual(len(transport.value()), len(frame(0).message))
+        self.assertEqual(self.drain(transport), [0])
+        self.assertEqual(self.drain(transport), [99])
+
+    def test_hello_chooses(self) -> None:
+        """A hello names the camera, and gets only its frames from then on."""
+        viewer, transport = self.viewer()
+        viewer.dataReceived(pack_json({"type": "hello", "camera": "door"}))
+        self.desk.publish(frame(1))
+        self.door.publish(frame(2))
+        self.assertEqual(self.drain(transport), [2])
+        self.assertFalse(self.desk.is_watched)
+
+    def test_hello_without_camera(self) -> None:
+        """A hello that names none gets the first camera, and no frame twice."""
+        self.desk.attach(viewer_of_all := Peerless())
+        self.desk.publish(frame(1))
+        viewer, transport = self.viewer()
+        viewer.dataReceived(pack_json({"type": "hello"}))
+        self.assertEqual(self.drain(transport), [1])
+        self.assertTrue(viewer_of_all.may_begin())
+
+    def test_unknown_camera(self) -> None:
+        """A hello to a camera that is not there is told which are, and no more."""
+        viewer, transport = self.viewer()
+        viewer.dataReceived(pack_json({"type": "hello", "camera": "cellar"}))
+        message = json.loads(transport.value()[8:])
+        self.assertEqual(message["type"], "refused")
+        self.assertIn("'cellar'", message["reason"])
+        self.assertIn("desk, door", message["reason"])
+        self.assertTrue(transport.disconnecting)
+        self.assertFalse(self.desk.is_watched)
+
+    def test_strange_hellos(self) -> None:
+        """Whatever a hello holds, it is answered or refused."""
+        for hello in ({"camera": ["desk"]}, {"fps": "fast"}, {"fps": -1}, {"fps": 1e9}, {"fps": True}, {"camera": {}}):
+            viewer, transport = self.viewer()
+            viewer.dataReceived(pack_json({"type": "hello", **hello}))
+            self.assertIn(b"refused", transport.value(), hello)
+
+    def test_rate(self) -> None:
+        """A hello may bound the rate."""
+        viewer, transport = self.viewer()
+        viewer.dataReceived(pack_json({"type": "hello", "fps": 0.5}))
+        got = []
+        for sequence in range(10):
+            self.desk.publish(frame(sequence))
+            got += self.drain(transport)
+        self.assertEqual(got, [0, 2, 4, 6, 8])
+
+    def test_unknown_types(self) -> None:
+        """A message of a type to come disturbs nothing."""
+        viewer, transport = self.viewer()
+        viewer.dataReceived(pack_json({"type": "wave"}) + pack_json({}))
+        self.desk.publish(frame(1))
+        self.assertEqual(self.drain(transport), [1])
+
+    def test_pong(self) -> None:
+        """A ping is answered with what it said and our time of day."""
+        viewer, transport = self.viewer()
+        before = time.time()
+        viewer.dataReceived(pack_json({"type": "ping", "sent": 12.5}))
+        (pong,) = self.drain(transport)
+        self.assertEqual((pong["type"], pong["sent"]), ("pong", 12.5))
+        self.assertTrue(before <= pong["clock"] <= time.time())
+
+    def test_a_pong_waits_for_its_turn(self) -> None:
+        """Pings that come while a frame is on its way get one answer, to the newest, before the next frame."""
+        viewer, transport = self.viewer()
+        self.desk.publish(frame(1))
+        for sent in range(1000):
+            viewer.dataReceived(pack_json({"type": "ping", "sent": sent}))
+        self.desk.publish(frame(2))
+        self.assertEqual(self.drain(transport), [1])
+        (pong,) = self.drain(transport)
+        self.assertEqual(pong["sent"], 999)
+        self.assertEqual(self.drain(transport), [2])
+
+    def test_garbage(self) -> None:
+        """A viewer that sends what no viewer sends is ended; others notice nothing."""
+        _, other = self.viewer()
+        for garbage in (b"GET / HTTP/1.1\r\n", pack(b"\xff\xd8"), pack(b"\x80\x04."), pack(b"{]"), b"\xff" * 100, pack(b"")):
+            viewer, transport = self.viewer()
+            viewer.dataReceived(garbage)
+            self.assertTrue(transport.disconnected, garbage)
+            viewer.connectionLost(connectionDone)
+        self.desk.publish(frame(1))
+        self.assertEqual(self.drain(other), [1])
+
+    def test_no_progress(self) -> None:
+        """A viewer that has taken nothing for 30 s is ended at once, with a reason; one that is merely slow is not."""
+        stalled, stalled_transport = self.viewer()
+        slow, slow_transport = self.viewer()
+        for second in range(29):
+            self.desk.publish(frame(second))
+            if second % 10 == 9:
+                self.drain(slow_transport)
+            self.clock.advance(1)
+        self.assertFalse(stalled_transport.disconnected)
+        for second in range(3):
+            self.desk.publish(frame(second))
+            self.clock.advance(1)
+        self.assertTrue(stalled_transport.disconnected)
+        self.assertFalse(slow_transport.disconnected)
+        self.assertIn("took nothing for 30 s", stalled.reason)
+        self.assertEqual(slow.reason, "it left")
+
+    def test_idle_is_not_stalled(self) -> None:
+        """Where there is nothing to send, nobody is ended for not taking it."""
+        _, transport = self.viewer()
+        self.desk.publish(frame(1))
+        self.drain(transport)
+        for _ in range(100):
+            self.clock.advance(1)
+        self.assertFalse(transport.disconnected)
+
+    def test_gone(self) -> None:
+        """A viewer that is gone is not in the hub, and nothing of it is left in the clock but the sweep."""
+        viewer, _ = self.viewer()
+        viewer.connectionLost(connectionDone)
+        self.assertFalse(self.desk.is_watched)
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+
+    def test_describe(self) -> None:
+        """Addresses are written as people do."""
+        from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+
+        self.assertEqual(describe(IPv4Address("TCP", "10.0.0.1", 99)), "10.0.0.1:99")
+        self.assertEqual(describe(IPv6Address("TCP", "::1", 99)), "[::1]:99")
+        self.assertEqual(describe(UNIXAddress("/run/cam")), "/run/cam")
+
+
+class Peerless:
+    """A sink that is always ready and keeps nothing."""
+
+    def may_begin(self) -> bool:
+        return True
+
+    def begin(self, frame: Frame) -> None:
+        pass
+
+
+class Deaf(Protocol):
+    """A viewer that stops reading as soon as it is connected."""
+
+    def __init__(self) -> None:
+        self.lost: Deferred[None] = Deferred()
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.pauseProducing()  # type: ignore[attr-defined]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost.callback(None)
+
+
+class SocketTests(TestCase):
+    """Over real sockets."""
+
+    timeout = 30
+
+    async def serve(self) -> None:
+        """A server on a port of the kernel's choice."""
+        self.hub = Hub()
+        self.factory = CameraFactory(reactor, {"desk": self.hub}, self.hub)  # type: ignore[arg-type]
+        self.port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(self.factory)
+        self.addCleanup(self.port.stopListening)
+
+    async def connect(self, protocol: Any) -> Any:
+        """C{protocol}, connected and watching."""
+        count = len(self.factory.viewers)
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.port.getHost().port)
+        await connectProtocol(endpoint, protocol)
+        while len(self.factory.viewers) <= count:
+            await deferLater(reactor, 0)  # type: ignore[arg-type]
+        self.addCleanup(protocol.transport.abortConnection)
+        return protocol
+
+    def test_every_frame(self) -> Deferred[None]:
+        """Viewers that read get every frame whole, also frames larger than one write."""
+
+        async def check() -> None:
+            await self.serve()
+            peers = [await self.connect(Peer()) for _ in range(5)]
+            for sequence in range(20):
+                self.hub.publish(frame(sequence, size=1_000 if sequence % 2 else 300_000))
+                for peer in peers:
+                    await peer.until(lambda n=sequence + 1, peer=peer: len(peer.frames) == n)
+            for peer in peers:
+                self.assertEqual(peer.frames, list(range(20)))
+                self.assertEqual(len(peer.payloads[0]), 300_006)
+
+        return Deferred.fromCoroutine(check())
+
+    def test_one_stalled(self) -> Deferred[None]:
+        """A viewer that reads nothing costs the others no frame, and one frame waits for it, no more."""
+
+        async def check() -> None:
+            await self.serve()
+            await self.connect(Deaf())
+            (stalled,) = self.factory.viewers
+            peer = await self.connect(Peer())
+            for sequence in range(300):
+                self.hub.publish(frame(sequence))
+                await peer.until(lambda n=sequence + 1: len(peer.frames) == n)
+            self.assertEqual(peer.frames, list(range(300)))
+            outlet = stalled._outlet
+            assert outlet is not None and outlet.waiting is not None
+            self.assertEqual(outlet.waiting.sequence, 299)
+            self.assertEqual(outlet.begun + outlet.dropped + 1, 300)
+            transport = stalled.transport
+            self.assertLess(len(transport.dataBuffer) + transport._tempDataLen, 2 * 20_014)
+
+        return Deferred.fromCoroutine(check())
+
+    def test_stalled_reads_again(self) -> Deferred[None]:
+        """When a viewer reads again it gets what had begun, whole, and then the newest frame."""
+
+        async def check() -> None:
+            await self.serve()
+            peer = await self.connect(Peer())
+            peer.transport.pauseProducing()
+            (viewer,) = self.factory.viewers
+            for sequence in range(300):
+                self.hub.publish(frame(sequence))
+                await deferLater(reactor, 0)  # type: ignore[arg-type]
+            peer.transport.resumeProducing()
+            await peer.until(lambda: peer.frames and peer.frames[-1] == 299)
+            self.assertEqual(peer.frames, sorted(set(peer.frames)))
+            self.assertLess(len(peer.frames), 299)
+            self.assertIsNone(viewer._outlet.waiting)  # type: ignore[union-attr]
+
+        return Deferred.fromCoroutine(check())
+
+    def test_ended_when_stalled(self) -> Deferred[None]:
+        """A stalled viewer's connection is ended without waiting for what it has not read."""
+
+        async def check() -> None:
+            await self.serve()
+            deaf = await self.connect(Deaf())
+            (viewer,) = self.factory.viewers
+            for sequence in range(300):
+                self.hub.publish(frame(sequence))
+                await deferLater(reactor, 0)  # type: ignore[arg-type]
+            viewer.end_if_stalled(reactor.seconds() + 31)  # type: ignore[attr-defined]
+            while self.factory.viewers:
+                await deferLater(reactor, 0)  # type: ignore[arg-type]
+            deaf.transport.resumeProducing()
+            await deaf.lost
+            self.assertFalse(self.hub.is_watched)
+
+        return Deferred.fromCoroutine(check())
