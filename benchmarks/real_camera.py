@@ -19,12 +19,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--camera", default="0")
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--width", default="320")
     options = parser.parse_args()
     target = parse_source(options.camera).target
     capture = cv2.VideoCapture(int(target) if target.isdecimal() else target)
     claimed = capture.get(cv2.CAP_PROP_FPS)
     capture.release()
-    with server("--camera", options.camera) as port:
+    with server("--camera", options.camera, "--width", options.width) as port:
         watch(port, 5)  # the camera is open from here on
         seen = watch(port, int(claimed * options.seconds))
     print(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import TestCase
 
-from twistedcam.broadcast import Hub
+from twistedcam.broadcast import Hub, Outlet
 from twistedcam.frame import Frame
 from twistedcam.testing import RecordingSink
 
@@ -96,7 +96,7 @@ class HubTests(TestCase):
 
     def test_leaving_while_published(self) -> None:
         """A sink may leave from within a frame."""
-        outlets = []
+        outlets: list[Outlet] = []
 
         class Leaving(RecordingSink):
             def begin(self, frame: Frame) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Any
 
 import cv2
 import numpy as np
@@ -110,7 +111,7 @@ class FileTests(TestCase):
         """A video file behind a URL has an end as well: it is read at its own rate, not as fast as it comes."""
         root = Resource()
         root.putChild(b"clip.avi", File(self.path))
-        port = reactor.listenTCP(0, Site(root), interface="127.0.0.1")  # type: ignore[attr-defined]
+        port: Any = reactor.listenTCP(0, Site(root), interface="127.0.0.1")  # type: ignore[attr-defined,arg-type]
         self.addCleanup(port.stopListening)
 
         def look() -> tuple[float, tuple[int, ...]]:

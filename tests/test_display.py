@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,6 @@ import numpy as np
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
-from twistedcam import display
 from twistedcam.broadcast import Hub
 from twistedcam.codec import encode_jpeg
 from twistedcam.display import DisplayError, Window, check_display
@@ -203,7 +203,7 @@ class CheckTests(TestCase):
 
     def test_no_display(self) -> None:
         """Without a display that is said, where Qt would end the process."""
-        self.patch(display.sys, "platform", "linux")
+        self.patch(sys, "platform", "linux")
         self.patch(os, "environ", {})
         self.assertRaisesRegex(DisplayError, "DISPLAY is not set", check_display)
         self.patch(os, "environ", {"DISPLAY": ":0"})

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError  # noqa: A004
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -98,7 +98,7 @@ class ConnectionTests(TestCase):
         return messages
 
     def test_hello_and_pings(self) -> None:
-        """A viewer says hello and what it wants to see, and pings at once and each second; nothing is left of that after."""
+        """A viewer says hello, and pings at once and each second; after that nothing is left in the clock."""
         connection, transport = self.connect(camera="desk")
         self.assertEqual(self.sent(transport), [{"type": "hello", "camera": "desk"}, {"type": "ping", "sent": 0.0}])
         self.clock.advance(1)
@@ -176,7 +176,9 @@ class ConnectionTests(TestCase):
 
     def test_web_server(self) -> None:
         """A web server is known by what it answers, and our hello makes it answer."""
-        self.assertIn("no camstream server, it says 'HTTP/1.1'", self.failure((GOLDEN / "web-server.wire").read_bytes()))
+        self.assertIn(
+            "no camstream server, it says 'HTTP/1.1'", self.failure((GOLDEN / "web-server.wire").read_bytes())
+        )
         _, transport = self.connect()
         self.assertIn(b"\r\n\r\n", transport.value())
 

@@ -1,0 +1,107 @@
+"""Real processes for tests: started, listened to, and ended with the test."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessExitedAlready
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+
+
+class Running(ProcessProtocol):
+    """A process that runs: what it said until now, and how it ended."""
+
+    def __init__(self) -> None:
+        self.output = ""
+        self.ended: Deferred[int] = Deferred()
+        self._awaited: list[tuple[str, Deferred[re.Match[str]]]] = []
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803
+        self.output += data.decode(errors="replace")
+        self._tell()
+
+    def processEnded(self, reason: Failure) -> None:  # noqa: N802
+        status = 0 if reason.check(ProcessDone) else getattr(reason.value, "exitCode", None)
+        for _, told in self._awaited:
+            told.errback(AssertionError(f"the process ended with {status} and said: {self.output}"))
+        self._awaited = []
+        self.ended.callback(-1 if status is None else status)
+
+    def said(self, pattern: str) -> Deferred[re.Match[str]]:
+        """Fires with the match when C{pattern} is found in what was said."""
+        told: Deferred[re.Match[str]] = Deferred()
+        self._awaited.append((pattern, told))
+        self._tell()
+        return told
+
+    def signal(self, name: str) -> None:
+        """Send a signal; a process that is gone does not mind."""
+        with contextlib.suppress(ProcessExitedAlready):
+            self.transport.signalProcess(name)  # type: ignore[union-attr]
+
+    def _tell(self) -> None:
+        for pattern, told in tuple(self._awaited):
+            found = re.search(pattern, self.output)
+            if found:
+                self._awaited.remove((pattern, told))
+                told.callback(found)
+
+
+class ProcessTestCase(TestCase):
+    """A test with real processes in a folder of its own."""
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        self.folder = self.mktemp()
+        os.mkdir(self.folder)
+
+    def start(self, program: str, *words: str) -> Running:
+        """A program of this Python's own folder, or a file of this one with that Python."""
+        running = Running()
+        here = os.path.dirname(os.path.abspath(__file__))
+        command = os.path.join(os.path.dirname(sys.executable), program)
+        arguments = [command, *words]
+        if program.endswith(".py"):
+            arguments = [sys.executable, os.path.join(here, program), *words]
+        environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
+        environment["PYTHONUNBUFFERED"] = "1"
+        reactor.spawnProcess(running, arguments[0], arguments, environment, self.folder)  # type: ignore[attr-defined]
+        self.addCleanup(self.finish, running)
+        return running
+
+    def finish(self, running: Running) -> Deferred[int]:
+        """End a process."""
+        running.signal("KILL")
+        return running.ended
+
+    def twistd(self, *words: str) -> Running:
+        """C{twistd -n} with C{words}."""
+        return self.start("twistd", "-n", *words)
+
+    def serve(self, *options: str) -> Running:
+        """A server on C{unix:camera} in the test's folder: no other test can be in its way."""
+        return self.twistd("camstream", "--listen", "unix:camera", *options)
+
+    def watch(self, *options: str) -> Running:
+        """A headless viewer of that server."""
+        return self.twistd("camstream-client", "--endpoint", "unix:camera", "--headless", *options)
+
+
+def coroutine(test: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Let a test be an C{async def}."""
+
+    def run(self: Any) -> Deferred[Any]:
+        return Deferred.fromCoroutine(test(self))
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run

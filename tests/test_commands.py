@@ -1,0 +1,255 @@
+"""The commands as people type them, in real processes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+from twisted.python import usage
+from twisted.trial.unittest import TestCase
+
+from tests.processes import ProcessTestCase, coroutine
+from twistedcam import client_tap, tap
+from twistedcam.frame import NO_SIGNAL, Frame
+
+
+class PluginTests(ProcessTestCase):
+    """Both commands are there."""
+
+    @coroutine
+    async def test_listed(self) -> None:
+        """twistd and twist list both plugins."""
+        for program in ("twistd", "twist"):
+            shown = self.start(program, "--help")
+            self.assertEqual(await shown.ended, 0)
+            self.assertRegex(shown.output, r"(?m)^\s+camstream +\S")
+            self.assertRegex(shown.output, r"(?m)^\s+camstream-client +\S")
+
+    @coroutine
+    async def test_twist(self) -> None:
+        """The server runs under twist as well, which starts services in a way of its own."""
+        server = self.start("twist", "--log-format=text", "camstream", "--camera", "test", "--listen", "unix:camera")
+        await server.said("listening on")
+        self.assertEqual(await self.watch("--frames", "3").ended, 0)
+
+
+class WatchTests(ProcessTestCase):
+    """A server and its viewers."""
+
+    @coroutine
+    async def test_watch(self) -> None:
+        """A viewer sees so many frames and ends with 0, telling what it saw; the server tells how to watch it."""
+        server = self.twistd("camstream", "--camera", "test", "--listen", "tcp:0:interface=127.0.0.1")
+        command = (await server.said(r"watch with: twistd -n (.*)"))[1].split()
+        viewer = self.twistd(*command, "--headless", "--frames", "10")
+        self.assertEqual(await viewer.ended, 0)
+        self.assertRegex(viewer.output, r"1\d frames in .* fps, \d+ dropped, age [\d.]+ ms")
+
+    @coroutine
+    async def test_one_folder(self) -> None:
+        """A server and several viewers share a folder, in the background or not, and leave nothing in it."""
+        server = self.serve("--camera", "test")
+        await server.said("listening on")
+        viewers = [self.watch("--frames", "5") for _ in range(2)]
+        words = ("camstream-client", "--endpoint", "unix:camera", "--headless", "--frames", "5")
+        background = self.start("twistd", "--logfile", "viewer.log", *words)
+        self.assertEqual([await running.ended for running in (*viewers, background)], [0, 0, 0])
+        log = Path(self.folder, "viewer.log")
+        while not (log.exists() and "Server Shut Down" in log.read_text()):
+            await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+        self.assertRegex(log.read_text(), "5 frames in")
+        self.assertEqual(sorted(os.listdir(self.folder)), ["camera", "camera.lock", "viewer.log"])
+
+    @coroutine
+    async def test_viewer_first_and_restart(self) -> None:
+        """A viewer may come before the server, and goes on by itself after the server was killed and started again."""
+        viewer = self.watch()
+        await viewer.said("connecting: ")
+        server = self.serve("--camera", "test")
+        await server.said("1 watching")
+        server.signal("KILL")
+        await viewer.said("reconnecting: ")
+        await server.ended
+        server = self.serve("--camera", "test")
+        await server.said("1 watching")
+        viewer.signal("TERM")
+        await viewer.ended
+        self.assertNotIn("Traceback", viewer.output)
+
+    @coroutine
+    async def test_no_camera(self) -> None:
+        """Without its camera the server runs on and serves a card that says so."""
+        server = self.serve("--camera", "/dev/video63")
+        await server.said("listening on")
+        viewer = self.watch("--snapshot", "card.jpg")
+        self.assertEqual(await viewer.ended, 0)
+        frame = Frame.from_jpeg(Path(self.folder, "card.jpg").read_bytes())
+        self.assertEqual((frame.camera, frame.state, frame.width, frame.height), ("video63", NO_SIGNAL, 320, 240))
+        self.assertEqual(frame.reason, "/dev/video63: no such camera, is it plugged in?")
+        self.assertIsNotNone(frame.since)
+        self.assertIn("no live picture", viewer.output)
+
+    @coroutine
+    async def test_garbage(self) -> None:
+        """A viewer that is none is ended in one line, and the others notice nothing."""
+        server = self.serve("--camera", "test")
+        await server.said("listening on")
+        viewer = self.watch("--frames", "40")
+        await server.said("1 watching")
+        program = (
+            "import socket; s = socket.socket(socket.AF_UNIX); s.connect('camera'); s.send(b'GET / HTTP/1.1\\r\\n')"
+        )
+        await self.start("python", "-c", program + "; s.recv(1)").ended
+        await server.said(r"gone \(ended: a message of \d+ bytes was announced, the limit is 4096\)")
+        self.assertEqual(await viewer.ended, 0)
+        self.assertIn(" 0 dropped", viewer.output)
+        self.assertNotIn("Traceback", server.output)
+
+
+class TutorialTests(ProcessTestCase):
+    """The tutorial's own scripts, both ways."""
+
+    @coroutine
+    async def test_its_client(self) -> None:
+        """The tutorial's client gets the arrays it expects from --codec pickle, and our viewer gets JPEGs there."""
+        server = self.twistd(
+            "camstream", "--camera", "test", "--codec", "pickle", "--listen", "tcp:0:interface=127.0.0.1"
+        )
+        port = (await server.said(r"listening on 127.0.0.1:(\d+)"))[1]
+        client = self.start("tutorial_client.py", "127.0.0.1", port, "5")
+        self.assertEqual(await client.ended, 0)
+        self.assertEqual(client.output.count("(240, 320, 3) uint8"), 5)
+        viewer = self.twistd("camstream-client", "--port", port, "--headless", "--frames", "5")
+        self.assertEqual(await viewer.ended, 0)
+
+    @coroutine
+    async def test_its_server(self) -> None:
+        """Our viewer shows the tutorial's server when told to, and refuses it otherwise in one line."""
+        server = self.start("tutorial_server.py")
+        port = (await server.said(r"(\d+)\n"))[1]
+        words = ("camstream-client", "--port", port, "--headless", "--frames", "5")
+        refusing = self.twistd(*words)
+        self.assertEqual(await refusing.ended, 1)
+        self.assertEqual(refusing.output.count("#error"), 1)
+        self.assertIn("say --allow-pickle", refusing.output)
+        self.assertEqual(await self.twistd(*words, "--allow-pickle").ended, 0)
+
+
+class MistakeTests(ProcessTestCase):
+    """Mistakes that show when it is run: one line each, and a status that is not 0."""
+
+    async def fails(self, *words: str) -> str:
+        """The last line that C{twistd} with C{words} says when it fails."""
+        running = self.twistd(*words)
+        self.assertEqual(await running.ended, 1)
+        self.assertNotIn("Traceback", running.output)
+        self.assertNotIn("Unhandled", running.output)
+        return running.output
+
+    @coroutine
+    async def test_port_in_use(self) -> None:
+        """A port that is taken is named, with the way out; the server that has it goes on."""
+        server = self.twistd("camstream", "--camera", "test", "--listen", "tcp:0:interface=127.0.0.1")
+        port = (await server.said(r"listening on 127.0.0.1:(\d+)"))[1]
+        said = await self.fails("camstream", "--camera", "test", "--listen", f"tcp:{port}:interface=127.0.0.1")
+        self.assertIn(f"cannot listen on tcp:{port}:interface=127.0.0.1: it is in use", said)
+        self.assertEqual(await self.twistd("camstream-client", "--port", port, "--headless", "--frames", "2").ended, 0)
+
+    @coroutine
+    async def test_not_unasked(self) -> None:
+        """The camera is not shown to other machines unless that is said; with --open it is."""
+        said = await self.fails("camstream", "--camera", "test", "--listen", "tcp:0")
+        self.assertIn("say --open", said)
+        server = self.twistd("camstream", "--camera", "test", "--listen", "tcp:0", "--open")
+        await server.said("watch with: ")
+        self.assertNotIn("127.0.1.1", server.output)
+
+    @coroutine
+    async def test_unknown_host(self) -> None:
+        """A host that does not resolve ends the viewer: there is nothing to wait for."""
+        said = await self.fails("camstream-client", "--host", "no-such-host.invalid", "--headless")
+        self.assertIn("the host of no-such-host.invalid:9999 is not known", said)
+
+    @coroutine
+    async def test_web_server(self) -> None:
+        """A web server on the port is recognised, Twisted's and Python's."""
+        for command, module in (("twistd", "-n"), ("python", "-m")):
+            rest = (
+                ("web", "--listen", "tcp:0:interface=127.0.0.1", "--path", ".")
+                if command == "twistd"
+                else ("http.server", "--bind", "127.0.0.1", "0")
+            )
+            server = self.start(command, module, *rest)
+            port = (await server.said(r"(?:starting on|port) (\d+)"))[1]
+            said = await self.fails("camstream-client", "--port", port, "--headless", "--frames", "1")
+            self.assertIn("no camstream server", said)
+            await self.finish(server)
+
+    @coroutine
+    async def test_unknown_camera(self) -> None:
+        """A camera the server does not have is an error that names those it has."""
+        server = self.serve("--camera", "desk=test")
+        await server.said("listening on")
+        said = await self.fails("camstream-client", "--endpoint", "unix:camera", "--headless", "--camera", "cellar")
+        self.assertIn("there is no camera 'cellar' here; there is: desk", said)
+
+
+class OptionTests(TestCase):
+    """Options that are wrong are named with what to write instead, before anything starts."""
+
+    def refused(self, options: usage.Options, *words: str) -> str:
+        """The one line that says what is wrong."""
+        with self.assertRaises(usage.UsageError) as caught:
+            options.parseOptions(words)
+        message = str(caught.exception)
+        self.assertNotIn("\n", message)
+        return message
+
+    def test_server(self) -> None:
+        """The server's options."""
+        for words, message in (
+            (("--quality", "101"), "--quality: '101' is not a whole number from 1 to 100"),
+            (("--quality", "0"), "--quality: '0'"),
+            (("--quality", "good"), "--quality: 'good'"),
+            (("--width", "-1"), "--width: '-1' is not a whole number from 0"),
+            (("--width", "1.5"), "--width: '1.5'"),
+            (("--fps", "nan"), "--fps: 'nan' is not a number from 0"),
+            (("--fps", "-1"), "--fps: '-1'"),
+            (("--codec", "png"), "--codec: 'png' is neither jpeg nor pickle"),
+            (("--camera", "missing.mp4"), "--camera: there is no video file 'missing.mp4'"),
+            (("--camera", __file__), "cannot be opened as video"),
+            (("--camera", "test", "--camera", "test"), "two cameras are called 'test'"),
+            (("--listen", "tcp"), "--listen: 'tcp' is no endpoint"),
+            (("--listen", "tcp:http"), "write it like tcp:9999"),
+            (("--listen", "carrier-pigeon:1"), "Unknown endpoint type"),
+        ):
+            self.assertIn(message, self.refused(tap.Options(), *words))
+
+    def test_viewer(self) -> None:
+        """The viewer's options."""
+        for words, message in (
+            (("--port", "0"), "--port: '0' is not a whole number from 1 to 65535"),
+            (("--port", "http"), "--port: 'http'"),
+            (("--frames", "0"), "--frames: '0'"),
+            (("--endpoint", "carrier-pigeon:1"), "--endpoint: 'carrier-pigeon:1' is no endpoint"),
+            (("--snapshot", "picture.png"), "end with .jpg"),
+            (("--snapshot", "missing/picture.jpg"), "no folder"),
+            (("--max-message", "0"), "--max-message: '0'"),
+        ):
+            self.assertIn(message, self.refused(client_tap.Options(), *words))
+
+    def test_no_display(self) -> None:
+        """Where no window can open, the way without one is named."""
+        self.patch(os, "environ", {})
+        self.assertIn("--headless", self.refused(client_tap.Options()))
+        self.assertIn("leave out --preview", self.refused(tap.Options(), "--preview"))
+
+    def test_defaults(self) -> None:
+        """What holds when nothing is said."""
+        options = tap.Options()
+        options.parseOptions([])
+        self.assertEqual([source.target for source in options["cameras"]], ["0"])
+        self.assertEqual(options["listen"], ["tcp:9999:interface=127.0.0.1"])
+        self.assertEqual((options["width"], options["fps"], options["quality"], options["codec"]), (320, 0, 80, "jpeg"))
