@@ -296,6 +296,17 @@ class SocketTests(TestCase):
 
         return Deferred.fromCoroutine(check())
 
+    def test_no_delay(self) -> Deferred[None]:
+        """A frame that follows a pong does not wait for its acknowledgement: Nagle's algorithm is off."""
+
+        async def check() -> None:
+            await self.serve()
+            await self.connect(Peer())
+            (viewer,) = self.factory.viewers
+            self.assertTrue(viewer.transport.getTcpNoDelay())
+
+        return Deferred.fromCoroutine(check())
+
     def test_one_stalled(self) -> Deferred[None]:
         """A viewer that reads nothing costs the others no frame, and one frame waits for it, no more."""
 

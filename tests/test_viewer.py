@@ -106,6 +106,17 @@ class ConnectionTests(TestCase):
         connection.connectionLost(LOST)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_first_pings(self) -> None:
+        """The first few pongs are each answered with another ping, later ones are not."""
+        connection, transport = self.connect()
+        pings = 0
+        for _ in range(10):
+            for message in self.sent(transport):
+                if message["type"] == "ping":
+                    pings += 1
+                    connection.dataReceived(pack_json({"type": "pong", "sent": message["sent"], "clock": 1.0}))
+        self.assertEqual(pings, 4)
+
     def test_newest_frame(self) -> None:
         """Frames are handed on as they come, and the newest is kept."""
         connection, _ = self.connect()

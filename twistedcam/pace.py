@@ -87,7 +87,7 @@ class Link:
                 return 0.0
             self._since_look = 0
         unacknowledged = self._unacknowledged()
-        if not unacknowledged:
+        if unacknowledged <= _FILL_AT_LEAST_BYTES:  # an acknowledgement may be put off, a frame's worth is not
             self._found_clean()
             return 0.0
         self.held_up()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IPullProducer, IReactorTime, ISSLTransport
+from twisted.internet.interfaces import IDelayedCall, IPullProducer, IReactorTime, ISSLTransport, ITCPTransport
 from zope.interface import implementer
 
 from twistedcam.frame import Frame
@@ -31,6 +31,9 @@ class TransportSink:
         self.waiting_since: float | None = None
         # Under TLS the socket is one transport further down.
         self._raw = raw = transport.transport if ISSLTransport(transport, None) is not None else transport
+        if ITCPTransport.providedBy(raw):
+            # Or the end of a frame that follows a pong waits for the pong's acknowledgement: 40 ms.
+            raw.setTcpNoDelay(True)
         self._link = Link(raw.socket, clock.seconds) if hasattr(raw, "socket") else None
         # Half the cost of write(), which always takes a turn of the reactor; TLS has none.
         self._send_at_once = getattr(transport, "writeSomeData", None)

@@ -8,7 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+    ITCPTransport,
+)
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -27,6 +34,9 @@ PING_SECONDS = 1.0
 # hello; who goes on sending them after that is another kind of server.
 PICKLE_GRACE_SECONDS = 2.0
 SILENCE_SECONDS = 4.0
+# The first pings follow each other at once: while both sides are busy with a new
+# connection, the first round trip is rarely a good one.
+_FIRST_PINGS = 4
 _CLOCK_SAMPLES = 10
 _FPS_WINDOW_SECONDS = 2.0
 
@@ -169,10 +179,12 @@ class ServerConnection(MessageReceiver):
         super().__init__()
         self._viewer = viewer
         self._problem = "the server ended the connection"
-        self._answers = False
+        self._pongs = 0
         self._heard = self._began = viewer.monotonic()
 
     def connectionMade(self) -> None:
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)  # a ping is to go at once
         self.MAX_LENGTH = self.factory.max_message_bytes
         self._viewer.connected()
         log.info("connected to {peer}", peer=self.transport.getPeer())
@@ -223,7 +235,7 @@ class ServerConnection(MessageReceiver):
 
     def _ping(self) -> None:
         now = self._viewer.monotonic()
-        if self._answers and now - self._heard > SILENCE_SECONDS:
+        if self._pongs and now - self._heard > SILENCE_SECONDS:
             self._problem = f"nothing was heard of the server for {SILENCE_SECONDS:.0f} s"
             self.transport.abortConnection()
             return
@@ -237,8 +249,10 @@ class ServerConnection(MessageReceiver):
         elif not abs(clock) < 1e12:
             self.refuse("the server's clock tells no time")
         else:
-            self._answers = True
+            self._pongs += 1
             self._viewer.pong(sent, clock)
+            if self._pongs < _FIRST_PINGS:
+                self._ping()
 
 
 class ViewerFactory(Factory):
