@@ -38,7 +38,7 @@ def serve_ours(tell: Connection) -> None:
 
     hub = Hub()
     port = reactor.listenTCP(0, CameraFactory(reactor, {"": hub}, hub), interface="127.0.0.1")  # type: ignore
-    tell.send(port.getHost().port)
+    tell.send(port.getHost().port)  # type: ignore[attr-defined]
     numbers = iter(range(10**9))
     LoopingCall(lambda: hub.publish(make_frame(next(numbers), _FRAME_BYTES))).start(1 / _FPS)
     reactor.run()  # type: ignore[attr-defined]
