@@ -14,9 +14,10 @@ from twisted.trial.unittest import TestCase
 
 from twistedcam import codec
 from twistedcam.broadcast import Hub
-from twistedcam.capture import CLOSED, LOST, OPENING, CameraThread, Capture, Settings
+from twistedcam.capture import CLOSED, LOST, OPENING, Capture, Settings
 from twistedcam.frame import LIVE, NO_SIGNAL
 from twistedcam.interfaces import CameraError
+from twistedcam.polling import CameraThread
 from twistedcam.testing import FakeCamera, RecordingSink, SteppedReactor, SteppedThread
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -130,6 +131,15 @@ class WindowTests(TestCase):
         self.press("i")
         self.assertEqual(self.display.images[-1].shape, (240, 320, 3))
 
+    def test_overlay_without_frames(self) -> None:
+        """The overlay is renewed while no frame comes, since the picture's age goes on."""
+        self.window.show(frame(50))
+        self.press("i")
+        shown = len(self.display.images)
+        for _ in range(50):
+            self.clock.advance(0.02)
+        self.assertIn(len(self.display.images) - shown, (1, 2))
+
     def test_notice(self) -> None:
         """A notice dims the picture and is written on it, when it comes and not at the next frame; so does its end."""
         self.window.show(frame(150))
@@ -206,8 +216,19 @@ class CheckTests(TestCase):
         self.patch(sys, "platform", "linux")
         self.patch(os, "environ", {})
         self.assertRaisesRegex(DisplayError, "DISPLAY is not set", check_display)
-        self.patch(os, "environ", {"DISPLAY": ":0"})
-        check_display()
+
+    def test_dead_display(self) -> None:
+        """A display that nothing answers at is one line as well."""
+        self.patch(sys, "platform", "linux")
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            number = listener.getsockname()[1] - 6000
+            for name in (f"127.0.0.1:{number}", ":4711", "nonsense"):
+                self.patch(os, "environ", {"DISPLAY": name})
+                self.assertRaisesRegex(DisplayError, f"nothing answers at DISPLAY {name}", check_display)
+            listener.listen()
+            self.patch(os, "environ", {"DISPLAY": f"127.0.0.1:{number}.0"})
+            check_display()
 
     def test_headless_opencv(self) -> None:
         """An OpenCV without windows is named, with what to install."""

@@ -8,8 +8,15 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
+from twisted.internet.endpoints import (
+    SSL4ClientEndpoint,
+    SSL4ServerEndpoint,
+    TCP4ClientEndpoint,
+    TCP4ServerEndpoint,
+    connectProtocol,
+)
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.ssl import DN, CertificateOptions, KeyPair, PrivateCertificate
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -244,6 +251,14 @@ class MemoryTests(TestCase):
         self.assertEqual(describe(UNIXAddress("/run/cam")), "/run/cam")
 
 
+def make_certificate() -> PrivateCertificate:
+    """A certificate for nobody in particular, signed by itself."""
+    key = KeyPair.generate(size=2048)
+    request = key.certificateRequest(DN(CN="twistedcam test"))
+    signed = key.signCertificateRequest(DN(CN="twistedcam test"), request, lambda name: True, 1)
+    return PrivateCertificate.load(signed, key)  # type: ignore[no-any-return]
+
+
 class Deaf(Protocol):
     """A viewer that stops reading as soon as it is connected."""
 
@@ -304,6 +319,37 @@ class SocketTests(TestCase):
             await self.connect(Peer())
             (viewer,) = self.factory.viewers
             self.assertTrue(viewer.transport.getTcpNoDelay())
+
+        return Deferred.fromCoroutine(check())
+
+    def test_tls(self) -> Deferred[None]:
+        """Over TLS frames are whole and encrypted, and the newest wins, too."""
+
+        async def check() -> None:
+            self.hub = Hub()
+            self.factory = CameraFactory(reactor, {"desk": self.hub}, self.hub)  # type: ignore[arg-type]
+            self.port = await SSL4ServerEndpoint(
+                reactor, 0, make_certificate().options(), interface="127.0.0.1"
+            ).listen(self.factory)
+            self.addCleanup(self.port.stopListening)
+            peer = Peer()
+            trust = CertificateOptions(verify=False)
+            endpoint = SSL4ClientEndpoint(reactor, "127.0.0.1", self.port.getHost().port, trust)
+            await connectProtocol(endpoint, peer)
+            self.addCleanup(peer.transport.abortConnection)
+            while not self.hub.is_watched:
+                await deferLater(reactor, 0)  # type: ignore[arg-type]
+            for sequence in range(20):
+                self.hub.publish(frame(sequence, size=300_000))
+                await peer.until(lambda n=sequence + 1: len(peer.frames) == n)
+            self.assertEqual(peer.frames, list(range(20)))
+            peer.transport.pauseProducing()
+            for sequence in range(20, 300):
+                self.hub.publish(frame(sequence, size=300_000))
+                await deferLater(reactor, 0)  # type: ignore[arg-type]
+            peer.transport.resumeProducing()
+            await peer.until(lambda: peer.frames[-1] == 299)
+            self.assertLess(len(peer.frames), 200)
 
         return Deferred.fromCoroutine(check())
 

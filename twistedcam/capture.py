@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import imutils
@@ -15,10 +13,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall, deferLater
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 from twistedcam import codec
 from twistedcam.broadcast import Hub
@@ -27,6 +22,7 @@ from twistedcam.codec import CodecError, Image
 from twistedcam.frame import LIVE, NO_SIGNAL, Frame, stamp
 from twistedcam.interfaces import CameraError, ICamera
 from twistedcam.pace import RateLimit
+from twistedcam.polling import CameraThread, Polling
 
 log = Logger()
 
@@ -34,8 +30,6 @@ JPEG, PICKLE = "jpeg", "pickle"
 
 CLOSED, OPENING, LOST = "closed", "opening", "lost"  # and frame.LIVE
 
-OPEN_SECONDS = 15.0  # some webcams take 10 s to open on Windows
-STALL_SECONDS = 5.0
 LINGER_SECONDS = 5.0
 CARD_SECONDS = 1.0
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.5, 10.0
@@ -56,111 +50,6 @@ class Settings:
         return imutils.resize(image, width=self.width)  # type: ignore[no-any-return]
 
 
-class CameraThread(ThreadPool):
-    """
-    One daemon thread for one attempt at a camera.
-
-    A read that never returns holds up neither the reactor's own threads nor the end of the process.
-    """
-
-    threadFactory = partial(threading.Thread, daemon=True)  # type: ignore[assignment]
-
-    def __init__(self) -> None:
-        super().__init__(minthreads=0, maxthreads=1, name="camera")
-        self.start()
-
-    def stop(self) -> None:
-        """End the thread when it has done what it was given, without waiting for that."""
-        threading.Thread(target=super().stop, daemon=True).start()
-
-
-class _Session:
-    """One attempt at a camera: opened, polled until it is lost or no longer wanted, closed."""
-
-    def __init__(self, capture: Capture, thread: Any) -> None:
-        self._capture = capture
-        self._reactor = capture.reactor
-        self._thread = thread
-        self._camera: ICamera | None = None
-        self._limit = RateLimit(capture.settings.fps)
-        self._loop: LoopingCall | None = None
-        self._lost: Deferred[None] = Deferred()
-        self._watch: IDelayedCall | None = None
-        self._over = False
-
-    async def run(self) -> None:
-        """Publish what the camera sees until it is lost. Raises L{CameraError}, or CancelledError when cancelled."""
-        self._watch = self._reactor.callLater(OPEN_SECONDS, self._fail, CameraError("it does not open"))
-        try:
-            self._in_thread(self._open).addCallbacks(self._poll_at, self._fail)
-            await self._lost
-        finally:
-            self._end()
-
-    def _end(self) -> None:
-        self._over = True
-        if self._watch is not None and self._watch.active():
-            self._watch.cancel()
-        if self._loop is not None and self._loop.running:
-            self._loop.stop()
-        self._thread.callInThread(self._close)
-        self._thread.stop()
-
-    def _in_thread(self, function: Callable[..., Any], *args: object) -> Deferred[Any]:
-        return deferToThreadPool(self._reactor, self._thread, function, *args)
-
-    def _fail(self, reason: Failure | Exception) -> None:
-        if not self._lost.called and not self._over:
-            self._lost.errback(reason)
-
-    def _open(self) -> float:
-        self._camera = self._capture.open_camera()
-        return float(self._camera.interval)
-
-    def _close(self) -> None:
-        if self._camera is not None:
-            self._camera.close()
-
-    def _poll_at(self, interval: float) -> None:
-        if self._over:
-            return
-        # With an interval of 0 the camera paces us: each poll begins when the last
-        # one ended. A fixed interval around a blocking read would lose pictures.
-        self._loop = LoopingCall.withCount(self._poll)
-        self._loop.clock = self._reactor
-        self._await_picture()
-        self._loop.start(interval).addErrback(self._fail)
-
-    def _await_picture(self) -> None:
-        if self._watch is not None and self._watch.active():
-            self._watch.cancel()
-        error = CameraError(f"it has given no picture for {STALL_SECONDS:.0f} s")
-        self._watch = self._reactor.callLater(STALL_SECONDS, self._fail, error)
-
-    def _poll(self, count: int) -> Deferred[None]:
-        return self._in_thread(self._take, count, self._capture.wanted_encodings()).addCallback(self._deliver)
-
-    def _take(self, count: int, encodings: list[str]) -> dict[str, Frame]:
-        """In the camera's thread: pass over what is late or not due, and encode the rest."""
-        camera = self._camera
-        assert camera is not None
-        for _ in range(count):
-            taken = camera.grab()
-        if not encodings or not self._limit.due(taken):
-            return {}
-        captured = time.time() - (time.monotonic() - taken)
-        image = self._capture.settings.resize(codec.as_bgr(camera.retrieve()))
-        return self._capture.encode(encodings, image, captured)
-
-    def _deliver(self, frames: dict[str, Frame]) -> None:
-        if self._over:
-            return
-        if self._watch is not None:
-            self._watch.reset(STALL_SECONDS)
-        if frames:
-            self._capture.deliver(frames)
-
-
 class Capture(Service):
     """
     Polls one camera while anybody watches and publishes each picture, encoded once, to its hubs.
@@ -178,16 +67,17 @@ class Capture(Service):
         settings: Settings = Settings(),
         make_thread: Callable[[], Any] = CameraThread,
     ) -> None:
-        self.reactor = reactor
-        self.camera_name = name
-        self.open_camera = open_camera
-        self.settings = settings
         self.state = CLOSED
         self.reason = ""
+        self._reactor = reactor
+        self._name = name
+        self._open_camera = open_camera
         self._hubs = hubs
+        self._settings = settings
+        self._limit = RateLimit(settings.fps)
         self._sequence = itertools.count()  # drawn from in both threads, which it allows
         self._make_thread = make_thread
-        self._watching: Deferred[None] | None = None
+        self._trying: Deferred[None] | None = None
         self._linger: IDelayedCall | None = None
         self._since = 0.0
         self._card_size = (settings.width or 640, (settings.width or 640) * 3 // 4)
@@ -208,26 +98,35 @@ class Capture(Service):
         self._stop_linger()
         self._close()
 
-    def wanted_encodings(self) -> list[str]:
-        """The encodings that anybody watches."""
-        return [name for name, hub in self._hubs.items() if hub.is_watched]
+    def _wanted(self) -> list[str]:
+        return [encoding for encoding, hub in self._hubs.items() if hub.is_watched]
 
-    def encode(self, encodings: list[str], image: Image, captured: float, *state: str | float) -> dict[str, Frame]:
+    def _look(self, camera: ICamera, count: int) -> dict[str, Frame]:
+        """In the camera's thread: pass over what is late or not due, and encode the rest."""
+        for _ in range(count):
+            taken = camera.grab()
+        wanted = self._wanted()
+        if not wanted or not self._limit.due(taken):
+            return {}
+        captured = time.time() - (time.monotonic() - taken)
+        image = self._settings.resize(codec.as_bgr(camera.retrieve()))
+        return self._encode(wanted, image, captured)
+
+    def _encode(self, encodings: list[str], image: Image, captured: float, *state: str | float) -> dict[str, Frame]:
         """One picture's frame in each encoding, made once whoever watches; called in the camera's thread too."""
         sequence = next(self._sequence)
         height, width = image.shape[:2]
         frames = {}
         if JPEG in encodings:
-            jpeg = codec.encode_jpeg(image, self.settings.quality)
-            frames[JPEG] = stamp(jpeg, self.camera_name, sequence, captured, *state)  # type: ignore[arg-type]
+            jpeg = codec.encode_jpeg(image, self._settings.quality)
+            frames[JPEG] = stamp(jpeg, self._name, sequence, captured, *state)  # type: ignore[arg-type]
         if PICKLE in encodings:
             payload = codec.encode_pickle(image)
-            frames[PICKLE] = Frame(payload, self.camera_name, sequence, captured, width=width, height=height)
+            frames[PICKLE] = Frame(payload, self._name, sequence, captured, width=width, height=height)
         return frames
 
-    def deliver(self, frames: Mapping[str, Frame]) -> None:
-        """Publish one live picture in all its encodings."""
-        if self.state != LIVE:
+    def _deliver(self, frames: Mapping[str, Frame]) -> None:
+        if frames and self.state != LIVE:
             self._go_live()
         self._publish(frames)
 
@@ -239,12 +138,12 @@ class Capture(Service):
     def _demand_changed(self) -> None:
         if not self.running:
             return
-        if self.wanted_encodings():
+        if self._wanted():
             self._stop_linger()
-            if self._watching is None:
-                self._watching = Deferred.fromCoroutine(self._watch())
-        elif self._linger is None and self._watching is not None:
-            self._linger = self.reactor.callLater(LINGER_SECONDS, self._release)
+            if self._trying is None:
+                self._trying = Deferred.fromCoroutine(self._keep_trying())
+        elif self._linger is None and self._trying is not None:
+            self._linger = self._reactor.callLater(LINGER_SECONDS, self._release)
 
     def _stop_linger(self) -> None:
         linger, self._linger = self._linger, None
@@ -253,34 +152,33 @@ class Capture(Service):
 
     def _release(self) -> None:
         self._linger = None
-        log.info("{camera}: nobody watches, the camera is released", camera=self.camera_name)
+        log.info("{camera}: nobody watches, the camera is released", camera=self._name)
         self._close()
 
     def _close(self) -> None:
-        watching, self._watching = self._watching, None
-        if watching is not None:
-            watching.cancel()
+        trying, self._trying = self._trying, None
+        if trying is not None:
+            trying.addErrback(lambda failure: failure.trap(CancelledError))
+            trying.cancel()
         self._stop_cards()
-        self.state = CLOSED
+        self.state, self.reason = CLOSED, ""
+        self._retry_seconds = FIRST_RETRY_SECONDS
 
-    async def _watch(self) -> None:
+    async def _keep_trying(self) -> None:
         """Attempt after attempt, until cancelled."""
-        try:
-            while True:
-                if self.state == CLOSED:
-                    self.state = OPENING
-                try:
-                    await _Session(self, self._make_thread()).run()
-                except CancelledError:
-                    raise
-                except (CameraError, CodecError) as error:
-                    self._go_lost(str(error))
-                except Exception as error:
-                    log.failure("{camera}: the camera failed in an unforeseen way", camera=self.camera_name)
-                    self._go_lost(f"{type(error).__name__}: {error}")
-                await deferLater(self.reactor, self._next_retry())
-        except CancelledError:
-            pass
+        while True:
+            if self.state == CLOSED:
+                self.state = OPENING
+            try:
+                await Polling(self._reactor, self._make_thread(), self._open_camera, self._look, self._deliver).run()
+            except CancelledError:
+                raise
+            except (CameraError, CodecError) as error:
+                self._go_lost(str(error))
+            except Exception as error:
+                log.failure("{camera}: the camera failed in an unforeseen way", camera=self._name)
+                self._go_lost(f"{type(error).__name__}: {error}")
+            await deferLater(self._reactor, self._next_retry())
 
     def _next_retry(self) -> float:
         seconds = self._retry_seconds
@@ -291,13 +189,13 @@ class Capture(Service):
         self._stop_cards()
         self.state, self.reason = LIVE, ""
         self._retry_seconds = FIRST_RETRY_SECONDS
-        log.info("{camera}: live", camera=self.camera_name)
+        log.info("{camera}: live", camera=self._name)
 
     def _go_lost(self, reason: str) -> None:
         if self.state != LOST:
             self._since = time.time()
         if reason != self.reason:
-            log.warn("{camera}: no signal: {reason}; trying again", camera=self.camera_name, reason=reason)
+            log.warn("{camera}: no signal: {reason}; trying again", camera=self._name, reason=reason)
         self.state, self.reason = LOST, reason
         if not self._cards.running:
             self._cards.start(CARD_SECONDS)
@@ -307,5 +205,5 @@ class Capture(Service):
             self._cards.stop()
 
     def _publish_card(self) -> None:
-        card = no_signal_card(*self._card_size, self.camera_name, self.reason, self._since)
-        self._publish(self.encode(self.wanted_encodings(), card, time.time(), NO_SIGNAL, self.reason, self._since))
+        card = no_signal_card(*self._card_size, self._name, self.reason, self._since)
+        self._publish(self._encode(self._wanted(), card, time.time(), NO_SIGNAL, self.reason, self._since))

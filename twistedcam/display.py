@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Callable
 
@@ -23,6 +24,7 @@ log = Logger()
 
 KEYS_SECONDS = 0.02
 NOTICE_SECONDS = 2.0
+OVERLAY_SECONDS = 0.5
 _SMALLEST_OVERLAY_WIDTH = 640
 _LARGEST_WINDOW = (1280, 720)
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
@@ -37,8 +39,28 @@ def check_display() -> None:
     """Raise L{DisplayError} where no window could open; Qt would end the whole process."""
     if "GUI:                           NONE" in cv2.getBuildInformation():
         raise DisplayError("this OpenCV has no windows, it is the headless one: install opencv-python")
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if sys.platform != "linux" or os.environ.get("WAYLAND_DISPLAY"):
+        return
+    name = os.environ.get("DISPLAY", "")
+    if not name:
         raise DisplayError("no window can open, DISPLAY is not set")
+    if not _answers(name):
+        raise DisplayError(f"no window can open, nothing answers at DISPLAY {name}")
+
+
+def _answers(name: str) -> bool:
+    """Whether an X server takes connections at C{name}, [HOST]:NUMBER[.SCREEN]."""
+    host, _, number = name.rpartition(":")
+    number = number.partition(".")[0]
+    try:
+        if host not in ("", "unix"):
+            socket.create_connection((host, 6000 + int(number)), timeout=5).close()
+            return True
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(f"/tmp/.X11-unix/X{number}")
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 @implementer(IDisplay)
@@ -128,6 +150,7 @@ class Window:
         self._message = ""
         self._message_until = 0.0
         self._last_notice = ""
+        self._drawn_at = 0.0
         self._keys = LoopingCall(self._tick)
         self._keys.clock = clock
 
@@ -152,6 +175,7 @@ class Window:
 
     def _draw(self) -> None:
         self._drawing = None
+        self._drawn_at = self._clock.seconds()
         if not self._display.is_open():
             self._quit()  # to show anything would open the window again
             return
@@ -192,7 +216,9 @@ class Window:
         message_ends = bool(self._message) and self._clock.seconds() >= self._message_until
         if message_ends:
             self._message = ""
-        if message_ends or notice != self._last_notice:
+        # The age in the overlay goes on while no frame comes: then most of all.
+        overlay_is_old = self._overlay and self._clock.seconds() - self._drawn_at >= OVERLAY_SECONDS
+        if message_ends or overlay_is_old or notice != self._last_notice:
             self._last_notice = notice
             self._draw()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IPullProducer, IReactorTime, ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IPullProducer, IReactorTime, ITCPTransport
+from twisted.internet.tcp import Connection
+from twisted.protocols.policies import ProtocolWrapper
 from zope.interface import implementer
 
 from twistedcam.frame import Frame
@@ -29,15 +31,17 @@ class TransportSink:
         self._alarm: IDelayedCall | None = None
         # A frame has been waiting for this viewer since then, by the clock.
         self.waiting_since: float | None = None
-        # Under TLS the socket is one transport further down.
-        self._raw = raw = transport.transport if ISSLTransport(transport, None) is not None else transport
+        raw = transport
+        while isinstance(raw, ProtocolWrapper):  # TLS, PROXY and their like
+            raw = raw.transport
+        self._raw = raw
         if ITCPTransport.providedBy(raw):
             # Or the end of a frame that follows a pong waits for the pong's acknowledgement: 40 ms.
             raw.setTcpNoDelay(True)
         self._link = Link(raw.socket, clock.seconds) if hasattr(raw, "socket") else None
         # Half the cost of write(), which always takes a turn of the reactor; TLS has none.
-        self._send_at_once = getattr(transport, "writeSomeData", None)
-        self._send_limit = getattr(transport, "SEND_LIMIT", 0)
+        # Asked of nothing but a socket's own transport: a wrapper would pass us by itself.
+        self._send_at_once = transport.writeSomeData if isinstance(transport, Connection) else None
         # A pull producer is called whenever the last byte of a write has gone. A push
         # producer would be paused, and so called again, only above 64 KiB. Under TLS,
         # Twisted would call a pull producer in a busy loop: ours is the socket's own.
@@ -76,15 +80,16 @@ class TransportSink:
                 return
             if sent == len(message):
                 return
-            if sent < self._send_limit and self._link is not None:
+            if sent < Connection.SEND_LIMIT and self._link is not None:
                 self._link.held_up()
             message = message[sent:]
         self._blocked = True
         self._transport.write(message)
 
     def close(self) -> None:
-        """Call nobody any more, and let the transport end when it likes."""
+        """Call nobody any more, and let the transport end when what was written has gone: that is waited for, too."""
         self.stopProducing()
+        self.waiting_since = self._clock.seconds()
         self._raw.unregisterProducer()
 
     def resumeProducing(self) -> None:

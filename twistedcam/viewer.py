@@ -119,7 +119,7 @@ class Viewer:
         self.state, self.problem = CONNECTED, ""
         self.has_connected = True
         self._clock = ServerClock()
-        self._sequence = None
+        self._sequence = self.newest = None
 
     def disconnected(self, reason: str) -> None:
         """The connection, or an attempt at one, failed: another follows."""
@@ -145,8 +145,9 @@ class Viewer:
         try:
             frame = self._frame_of_pickle(payload) if payload[0] == PICKLE else Frame.from_jpeg(payload)
         except (FrameError, CodecError) as error:
+            if not self.broken:
+                log.warn("broken frames are passed over, the first one: {error}", error=error)
             self.broken += 1
-            log.warn("a broken frame was passed over: {error}", error=error)
             return
         if self._sequence is not None:
             self.dropped += max(0, frame.sequence - self._sequence - 1)

@@ -1,0 +1,124 @@
+"""One attempt at a camera, polled in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+
+from twistedcam.interfaces import CameraError, ICamera
+
+OPEN_SECONDS = 15.0  # some webcams take 10 s to open on Windows
+STALL_SECONDS = 5.0
+
+Seen = TypeVar("Seen")
+
+
+class CameraThread(ThreadPool):
+    """
+    One daemon thread for one attempt at a camera.
+
+    A read that never returns holds up neither the reactor's own threads nor the end of the process.
+    """
+
+    threadFactory = partial(threading.Thread, daemon=True)  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__(minthreads=0, maxthreads=1, name="camera")
+        self.start()
+
+    def stop(self) -> None:
+        """End the thread when it has done what it was given, without waiting for that."""
+        threading.Thread(target=super().stop, daemon=True).start()
+
+
+class Polling(Generic[Seen]):
+    """
+    Opens a camera, polls it until it is lost or no longer wanted, and closes it.
+
+    C{look} is called in the thread with the camera and the number of pictures
+    to grab; what it returns is handed to C{deliver} in the reactor's.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        thread: Any,
+        open_camera: Callable[[], ICamera],
+        look: Callable[[ICamera, int], Seen],
+        deliver: Callable[[Seen], None],
+    ) -> None:
+        self._reactor = reactor
+        self._thread = thread
+        self._open_camera = open_camera
+        self._look = look
+        self._deliver = deliver
+        self._camera: ICamera | None = None
+        self._loop: LoopingCall | None = None
+        self._lost: Deferred[None] = Deferred()
+        self._stall: IDelayedCall | None = None
+        self._over = False
+
+    async def run(self) -> None:
+        """Poll until the camera is lost. Raises what it failed with, a L{CameraError} as a rule."""
+        self._expect(OPEN_SECONDS, f"it has not opened for {OPEN_SECONDS:.0f} s")
+        try:
+            self._in_thread(self._open).addCallbacks(self._poll_at, self._fail)
+            await self._lost
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self._over = True
+        if self._stall is not None and self._stall.active():
+            self._stall.cancel()
+        if self._loop is not None and self._loop.running:
+            self._loop.stop()
+        self._thread.callInThread(self._close)
+        self._thread.stop()
+
+    def _in_thread(self, function: Callable[..., Any], *args: object) -> Deferred[Any]:
+        return deferToThreadPool(self._reactor, self._thread, function, *args)
+
+    def _open(self) -> float:
+        self._camera = self._open_camera()
+        return float(self._camera.interval)
+
+    def _close(self) -> None:
+        if self._camera is not None:
+            self._camera.close()
+
+    def _poll_at(self, interval: float) -> None:
+        if self._over:
+            return
+        self._expect(STALL_SECONDS, f"it has given no picture for {STALL_SECONDS:.0f} s")
+        # With an interval of 0 the camera paces us: each poll begins when the last
+        # one ended. A fixed interval around a blocking read would lose pictures.
+        self._loop = LoopingCall.withCount(self._poll)
+        self._loop.clock = self._reactor
+        self._loop.start(interval).addErrback(self._fail)
+
+    def _poll(self, count: int) -> Deferred[None]:
+        return self._in_thread(self._look, self._camera, count).addCallback(self._looked)
+
+    def _looked(self, seen: Seen) -> None:
+        if not self._over and self._stall is not None:
+            self._stall.reset(STALL_SECONDS)
+            self._deliver(seen)
+
+    def _expect(self, seconds: float, otherwise: str) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+        self._stall = self._reactor.callLater(seconds, self._fail, CameraError(otherwise))
+
+    def _fail(self, reason: Failure | Exception) -> None:
+        if not self._over and not self._lost.called:
+            self._lost.errback(reason)
