@@ -14,10 +14,11 @@ from twisted.trial.unittest import TestCase
 
 from twistedcam.broadcast import Hub
 from twistedcam.codec import encode_jpeg
-from twistedcam.display import DisplayError, Window, check_display
+from twistedcam.display import DisplayError, check_display
 from twistedcam.frame import Frame, stamp
 from twistedcam.preview import Preview
 from twistedcam.testing import RecordingDisplay
+from twistedcam.window import Window
 
 
 def frame(lightness: int, width: int = 320, height: int = 240) -> Frame:

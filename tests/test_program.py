@@ -14,9 +14,10 @@ from twisted.trial.unittest import TestCase
 
 from tests.processes import coroutine
 from twistedcam.broadcast import Hub
-from twistedcam.client_tap import Options, Program
+from twistedcam.client_tap import Options
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import stamp
+from twistedcam.program import Program
 from twistedcam.server import CameraFactory
 from twistedcam.testing import RecordingDisplay
 

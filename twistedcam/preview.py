@@ -7,9 +7,10 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from twistedcam.broadcast import Hub, Outlet
-from twistedcam.display import OpenCVDisplay, Window
+from twistedcam.display import OpenCVDisplay
 from twistedcam.frame import Frame
 from twistedcam.interfaces import IDisplay, ISink
+from twistedcam.window import Window
 
 TITLE = "TRANSMITTING VIDEO"
 
