@@ -115,6 +115,18 @@ class LinkTests(TestCase):
             self.assertLessEqual(wait, 0.25)
         self.assertFalse(self.link.fast)
 
+    def test_without_low_water(self) -> None:
+        """A system that does not know TCP_NOTSENT_LOWAT gets a small send buffer instead."""
+        option = socket.TCP_NOTSENT_LOWAT
+        del socket.TCP_NOTSENT_LOWAT
+        self.addCleanup(setattr, socket, "TCP_NOTSENT_LOWAT", option)
+        before = self.ours.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        link = Link(self.ours, lambda: 0.0)
+        self.assertLess(self.ours.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF), before)
+        for _ in range(10):
+            link.wait()
+        self.assertTrue(link.fast)
+
     def test_local_sockets(self) -> None:
         """A socket that is no TCP is always ready."""
         ours, theirs = socket.socketpair()
