@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 import os
+from ipaddress import ip_address
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.python import usage
@@ -161,7 +167,7 @@ class MistakeTests(ProcessTestCase):
     async def test_not_unasked(self) -> None:
         """The camera is not shown to other machines unless that is said; with --open it is."""
         said = await self.fails("camstream", "--camera", "test", "--listen", "tcp:0")
-        self.assertIn("say --open", said)
+        self.assertRegex(said, "--share.*--auth.*--open")
         server = self.twistd("camstream", "--camera", "test", "--listen", "tcp:0", "--open")
         await server.said("watch with: ")
         self.assertNotIn("127.0.1.1", server.output)
@@ -196,6 +202,69 @@ class MistakeTests(ProcessTestCase):
         self.assertIn("there is no camera 'cellar' here; there is: desk", said)
 
 
+class ShareTests(ProcessTestCase):
+    """Watching from another machine."""
+
+    @coroutine
+    async def test_share(self) -> None:
+        """--share prints the line to paste, whose key lets in and stays out of the log; --renew makes it useless."""
+        words = ("camstream", "--camera", "test", "--share", "--state-dir", "state", "--listen", "tcp:0")
+        server = self.start("twistd", "-n", "--logfile", "server.log", *words)
+        command = (await server.said(r"watch with: twistd -n (.*)\n"))[1].split()
+        key = command[command.index("--key") + 1]
+        self.assertNotIn("127.", " ".join(command))
+        command[command.index("--host") + 1] = "127.0.0.1"
+        self.assertEqual(await self.twistd(*command, "--headless", "--frames", "3").ended, 0)
+        self.assertNotIn(key, Path(self.folder, "server.log").read_text())
+        self.assertEqual(await self.finish(server), -1)
+        server = self.start("twistd", "-n", *words, "--renew")
+        port = (await server.said(r"listening on 0.0.0.0:(\d+)"))[1]
+        viewer = self.twistd("camstream-client", "--port", port, "--headless", "--key", key)
+        self.assertEqual(await viewer.ended, 1)
+        self.assertIn("the server does not have this key", viewer.output)
+
+    @coroutine
+    async def test_auth(self) -> None:
+        """With --auth and an ssl endpoint, who has name and password is let in over TLS that is checked."""
+        write_certificate(Path(self.folder))
+        Path(self.folder, "users").write_text("me:secret\n")
+        Path(self.folder, "password").write_text("secret\n")
+        listen = "ssl:0:privateKey=key.pem:certKey=certificate.pem"
+        server = self.twistd("camstream", "--camera", "test", "--auth", "file:users", "--listen", listen)
+        port = (await server.said(r"listening on 0.0.0.0:(\d+)"))[1]
+        start = ("camstream-client", "--port", port, "--headless", "--frames", "3", "--user", "me", "--tls")
+        let_in = self.twistd(*start, "--ca", "certificate.pem", "--password-file", "password")
+        self.assertEqual(await let_in.ended, 0)
+        Path(self.folder, "password").write_text("guess\n")
+        for words, why in (
+            (("--ca", "certificate.pem"), "name or password is wrong"),
+            ((), "certificate is not to be trusted"),
+        ):
+            refused = self.twistd(*start, *words, "--password-file", "password")
+            self.assertEqual(await refused.ended, 1)
+            self.assertIn(why, refused.output)
+            self.assertNotIn("Traceback", refused.output)
+        self.assertNotIn("Traceback", server.output)
+        self.assertNotIn("secret", server.output)
+
+
+def write_certificate(folder: Path) -> None:
+    """A certificate for 127.0.0.1 that is its own authority, and its key, in two PEM files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    day = datetime.timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - day, now + day)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "key.pem").write_bytes(private)
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+
+
 class OptionTests(TestCase):
     """Options that are wrong are named with what to write instead, before anything starts."""
 
@@ -224,6 +293,11 @@ class OptionTests(TestCase):
             (("--listen", "tcp"), "--listen: 'tcp' is no endpoint"),
             (("--listen", "tcp:http"), "write it like tcp:9999"),
             (("--listen", "carrier-pigeon:1"), "Unknown endpoint type"),
+            (("--share", "--open"), "--share and --open: one of them says who may watch"),
+            (("--auth", "memory:me:secret", "--open"), "--open and --auth"),
+            (("--share", "--codec", "pickle"), "--codec pickle is for viewers that say nothing"),
+            (("--renew",), "it goes with --share"),
+            (("--auth", "nonsense"), "not recognized"),
         ):
             self.assertIn(message, self.refused(tap.Options(), *words))
 
@@ -237,6 +311,13 @@ class OptionTests(TestCase):
             (("--snapshot", "picture.png"), "end with .jpg"),
             (("--snapshot", "missing/picture.jpg"), "no folder"),
             (("--max-message", "0"), "--max-message: '0'"),
+            (("--key", "1234"), "--key: a key has 24 letters and digits, this one has 4"),
+            (("--key", "28T5-CY4T-QKFF-04HM-ASW9-BF32"), "there is a typing error in it"),
+            (("--key", "28T5-CY4T-QKFF-04HM-ASW9-BF31", "--tls"), "a key needs neither --tls nor --user"),
+            (("--ca", "authority.pem"), "of use with --tls only"),
+            (("--tls", "--ca", "missing.pem"), "--ca: missing.pem: No such file"),
+            (("--tls", "--ca", __file__), "holds no certificate in PEM"),
+            (("--user", "me", "--password-file", "missing"), "--password-file: "),
         ):
             self.assertIn(message, self.refused(client_tap.Options(), *words))
 

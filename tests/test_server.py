@@ -22,10 +22,11 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
+from twistedcam.addresses import describe
 from twistedcam.broadcast import Hub
 from twistedcam.frame import Frame
 from twistedcam.framing import JPEG, JSON, PICKLE, MessageReceiver, pack, pack_json
-from twistedcam.server import CameraFactory, ViewerConnection, describe
+from twistedcam.server import CameraFactory, ViewerConnection
 from twistedcam.testing import RecordingSink
 
 

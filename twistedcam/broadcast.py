@@ -88,6 +88,6 @@ class Hub:
 
     def publish(self, frame: Frame) -> None:
         """Offer C{frame} to everybody and keep it for who comes next."""
-        self._newest = frame
+        self._newest = frame if self._outlets else None
         for outlet in tuple(self._outlets):
             outlet.offer(frame)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import atexit
+import getpass
 import os
 import sys
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.endpoints import clientFromString
+from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion, optionsForClientTLS, platformTrust
 from twisted.python import usage
 
 from twistedcam import snapshot
+from twistedcam.credentials import KeyCredentials, NoCredentials, PasswordCredentials
 from twistedcam.display import DisplayError, OpenCVDisplay, check_display
 from twistedcam.options import drop_default_pidfile, number
 from twistedcam.program import Program
+from twistedcam.sharekey import KeyTextError, read_key
 from twistedcam.snapshot import SnapshotError
 
 TITLE = "RECEIVING VIDEO"
+PASSWORD_VARIABLE = "TWISTEDCAM_PASSWORD"
 
 
 class Options(usage.Options):  # type: ignore[misc]
@@ -32,12 +39,17 @@ class Options(usage.Options):  # type: ignore[misc]
         ["port", "p", 9999, "The server's TCP port.", number("port", int, 1, 65535)],
         ["endpoint", None, None, "A client endpoint string, in place of --host and --port."],
         ["camera", "c", "", "Which camera, where the server has several."],
+        ["key", "k", None, "The key of a shared camera, as its server shows it."],
+        ["ca", None, None, "A PEM file with the authority of the server's certificate; with --tls."],
+        ["user", "u", None, "The name to log in with; the password is asked for."],
+        ["password-file", None, None, f"Where to read the password; or set {PASSWORD_VARIABLE}."],
         ["frames", None, 0, "Stop with exit status 0 after so many frames.", number("frames", int, 1, 10**9)],
         ["snapshot", None, None, "Write one picture to this JPEG file and stop."],
         ["max-message", None, 64, "The largest message to accept, in MiB.", number("max-message", int, 1, 4096)],
     ]
     optFlags = [
         ["headless", None, "Open no window."],
+        ["tls", None, "Speak TLS, and check the server's certificate."],
         ["allow-pickle", None, "Accept the tutorial server's pickles, of uint8 arrays only."],
     ]
 
@@ -45,6 +57,7 @@ class Options(usage.Options):  # type: ignore[misc]
         """Check what can be checked before anything starts."""
         if self["endpoint"] is not None:
             self._check_endpoint()
+        self._check_access()
         if self["snapshot"] is not None:
             self["snapshot"] = os.path.abspath(self["snapshot"])
             try:
@@ -57,6 +70,51 @@ class Options(usage.Options):  # type: ignore[misc]
             except DisplayError as problem:
                 raise usage.UsageError(f"{problem}: use --headless where there is no screen") from None
         drop_default_pidfile(self, only_in_foreground=False)
+
+    def _check_access(self) -> None:
+        """Make of the options what the connection needs: tls_context, and make_credentials."""
+        self["tls_context"], self["make_credentials"] = None, NoCredentials
+        if self["key"] is not None and (self["tls"] or self["user"]):
+            raise usage.UsageError("--key: a key needs neither --tls nor --user, leave them out")
+        if self["ca"] is not None and not self["tls"]:
+            raise usage.UsageError("--ca: it is of use with --tls only")
+        if self["key"] is not None:
+            self._use_key()
+        if self["tls"]:
+            self["tls_context"] = optionsForClientTLS(self["host"], trustRoot=self._authority())
+        if self["user"] is not None:
+            self["make_credentials"] = partial(PasswordCredentials, self["user"], self._password())
+
+    def _use_key(self) -> None:
+        try:
+            secret = read_key(self["key"])
+        except KeyTextError as problem:
+            raise usage.UsageError(f"--key: {problem}") from None
+        # No authority vouches for the certificate: the server proves the key for it.
+        self["tls_context"] = CertificateOptions(verify=False, raiseMinimumTo=TLSVersion.TLSv1_2)
+        self["make_credentials"] = partial(KeyCredentials, secret)
+
+    def _authority(self) -> Any:
+        if self["ca"] is None:
+            return platformTrust()
+        try:
+            return Certificate.loadPEM(Path(self["ca"]).read_bytes())
+        except OSError as problem:
+            raise usage.UsageError(f"--ca: {self['ca']}: {problem.strerror}") from None
+        except Exception:  # pyOpenSSL's own
+            raise usage.UsageError(f"--ca: {self['ca']} holds no certificate in PEM") from None
+
+    def _password(self) -> str:
+        if self["password-file"] is not None:
+            try:
+                return Path(self["password-file"]).read_text().rstrip("\r\n")
+            except (OSError, ValueError) as problem:
+                raise usage.UsageError(f"--password-file: {problem}") from None
+        if PASSWORD_VARIABLE in os.environ:
+            return os.environ[PASSWORD_VARIABLE]
+        if not sys.stdin.isatty():
+            raise usage.UsageError(f"--user: there is nobody to ask for the password, set {PASSWORD_VARIABLE}")
+        return getpass.getpass(f"Password of {self['user']}: ")
 
     def opens_window(self) -> bool:
         """Whether what was asked for takes a window."""

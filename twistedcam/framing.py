@@ -22,6 +22,9 @@ MAX_BYTES_FROM_SERVER = 64 * 1024 * 1024
 
 JPEG, JSON, PICKLE = 0xFF, 0x7B, 0x80
 
+# How TLS begins, where it meets somebody who does not speak it.
+TLS_HANDSHAKE, TLS_ALERT = b"\x16\x03", b"\x15\x03"
+
 # Chunks below this size are gathered before they are kept, so that a peer who
 # sends single bytes makes us hold bytes and not as many Python objects.
 _SMALL_CHUNK_BYTES = 4 * 1024
@@ -88,6 +91,11 @@ class Int64StringReceiver(Protocol):
         self.paused = False
         self.transport.resumeProducing()
         self.dataReceived(b"")
+
+    @property
+    def unfinished_prefix(self) -> bytes:
+        """What has come of a length of which not all has."""
+        return self._prefix
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes as they come and deliver each message they complete."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any
 
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import ITransport
+
     from twistedcam.codec import Image
     from twistedcam.frame import Frame
 
@@ -57,3 +60,30 @@ class IDisplay(Interface):
 
     def close() -> None:
         """Take the window away."""
+
+
+class AccessDeniedError(Exception):
+    """A viewer is not let in; the text is what it is told."""
+
+
+class IGuard(Interface):
+    """Decides whether one connection's viewer may watch."""
+
+    def admit(hello: dict[str, Any], is_private: bool) -> Awaitable[dict[str, Any] | None]:
+        """
+        None when the viewer may watch, or what to send when another hello is wanted. Raises L{AccessDeniedError}.
+
+        C{is_private} says whether nobody else can read what was said: TLS, or this machine.
+        """
+
+
+class ICredentials(Interface):
+    """What a viewer shows on one connection."""
+
+    admits_frames = Attribute("Whether what the server sends may be shown yet.")
+
+    def hello(transport: ITransport) -> dict[str, Any]:
+        """What to add to the hello. Raises L{AccessDeniedError} if this connection is not safe enough for it."""
+
+    def answer(challenge: dict[str, Any], transport: ITransport) -> dict[str, Any]:
+        """What to add to the next hello. Raises L{AccessDeniedError} if the server is not the right one."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-from ipaddress import ip_address
+import sys
 from typing import Any
 
 from twisted.application.service import Service
@@ -13,25 +12,33 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twistedcam.server import describe
+from twistedcam.addresses import describe, is_local, reachable
 
 log = Logger()
 
 
 class Listener(Service):
     """
-    Listens on one endpoint, on this machine's own addresses only unless it is C{open} to others.
+    Listens on one endpoint, on this machine's own addresses only unless it C{is_open} to others.
+
+    The C{key} that others need is part of the command line that is shown.
 
     What keeps it from listening ends the start with one line: C{SystemExit}, which twistd prints.
     """
 
     def __init__(
-        self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory, description: str, is_open: bool
+        self,
+        endpoint: IStreamServerEndpoint,
+        factory: IProtocolFactory,
+        description: str,
+        is_open: bool,
+        key: str = "",
     ) -> None:
         self._endpoint = endpoint
         self._factory = factory
         self._description = description
         self._is_open = is_open
+        self._key = key
         self.port: IListeningPort | None = None
 
     def privilegedStartService(self) -> None:
@@ -63,17 +70,21 @@ class Listener(Service):
             result.trap(CannotListenError, OSError)
             raise SystemExit(f"camstream: cannot listen on {self._description}: {_explain(result.value)}")
         address = result.getHost()
-        if not self._is_open and not _is_local(address):
+        if not self._is_open and not is_local(address):
             # Nobody is in yet: connections are accepted by the reactor, to which we have not returned.
             result.stopListening()
             raise SystemExit(
                 f"camstream: {self._description} would show the camera to other machines: "
-                "say --open if whoever can reach it may watch, or listen on 127.0.0.1"
+                "say --share to share it by a key, --auth for names and passwords, or --open for whoever can reach it"
             )
         self.port = result
         log.info("listening on {address}", address=describe(address))
-        for line in watch_commands(address):
-            log.info("watch with: {line}", line=line)
+        for line in watch_commands(address, self._key):
+            if self._key:
+                # Not in the log: a log file is read by more people than may watch.
+                print(f"watch with: {line}", file=sys.__stdout__, flush=True)
+            else:
+                log.info("watch with: {line}", line=line)
 
 
 def _explain(error: BaseException | None) -> str:
@@ -84,32 +95,11 @@ def _explain(error: BaseException | None) -> str:
     return text
 
 
-def _is_local(address: Any) -> bool:
-    host = getattr(address, "host", None)
-    return host is None or ip_address(host.partition("%")[0]).is_loopback
-
-
-def watch_commands(address: Any) -> list[str]:
+def watch_commands(address: Any, key: str = "") -> list[str]:
     """The command lines that show what is served at C{address}, one for each way to reach it."""
+    start, end = "twistd -n camstream-client", f" --key {key}" if key else ""
     host = getattr(address, "host", None)
     if host is None:
-        return [f"twistd -n camstream-client --endpoint unix:{describe(address)}"]
+        return [f"{start} --endpoint unix:{describe(address)}{end}"]
     port = "" if address.port == 9999 else f" --port {address.port}"
-    return [f"twistd -n camstream-client --host {reachable}{port}" for reachable in _reachable(host)]
-
-
-def _reachable(host: str) -> list[str]:
-    if not ip_address(host.partition("%")[0]).is_unspecified:
-        return [host]
-    routed = _routed_address()
-    return [routed] if routed else ["127.0.0.1"]
-
-
-def _routed_address() -> str | None:
-    """This machine's address on the interface that leads outside, or None (its name may stand for 127.0.1.1)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # documentation's own network; nothing is sent
-        except OSError:
-            return None
-        return str(probe.getsockname()[0])
+    return [f"{start} --host {name}{port}{end}" for name in reachable(host)]

@@ -11,7 +11,7 @@ from twisted.application.internet import ClientService, backoffPolicy
 from twisted.application.service import MultiService
 from twisted.internet import error
 from twisted.internet.defer import CancelledError
-from twisted.internet.endpoints import HostnameEndpoint, clientFromString
+from twisted.internet.endpoints import HostnameEndpoint, clientFromString, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -52,7 +52,8 @@ class Program(MultiService):
         self.window: Window | None = None
         if display is not None:
             self.window = Window(reactor, display, self._quit, self._status, self._notice)
-        factory = ViewerFactory(self.viewer, reactor, options["camera"], options["max-message"] * MIB)
+        limit = options["max-message"] * MIB
+        factory = ViewerFactory(self.viewer, reactor, options["camera"], limit, options["make_credentials"])
         endpoint = ReportingEndpoint(_endpoint(options, reactor), self._attempt_failed)
         ClientService(endpoint, factory, _RETRY, clock=reactor).setServiceParent(self)
 
@@ -160,5 +161,7 @@ def _summary(ages: list[float]) -> str:
 
 def _endpoint(options: Mapping[str, Any], reactor: Any) -> IStreamClientEndpoint:
     if options["endpoint"] is not None:
-        return clientFromString(reactor, options["endpoint"])  # type: ignore[no-any-return]
-    return HostnameEndpoint(reactor, options["host"], options["port"])
+        plain = clientFromString(reactor, options["endpoint"])
+    else:
+        plain = HostnameEndpoint(reactor, options["host"], options["port"])
+    return wrapClientTLS(options["tls_context"], plain) if options["tls_context"] else plain

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IReactorTime
+from OpenSSL import SSL
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ISSLTransport
 from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twistedcam.addresses import describe, is_local
+from twistedcam.auth import Turns
 from twistedcam.broadcast import Hub, Outlet
-from twistedcam.framing import MAX_BYTES_FROM_VIEWER, MessageReceiver, pack_json
+from twistedcam.framing import MAX_BYTES_FROM_VIEWER, PREFIX, TLS_HANDSHAKE, MessageReceiver, pack_json
+from twistedcam.interfaces import AccessDeniedError, IGuard
 from twistedcam.sink import TransportSink
 
 log = Logger()
 
 PROGRESS_SECONDS = 30.0
+HELLO_SECONDS = 10.0
+LEFT = "it left"
 _SWEEP_SECONDS = 1.0
 _MOST_FPS = 1000.0
 
@@ -28,17 +34,22 @@ class ViewerConnection(MessageReceiver):
     """
     One viewer on the server's side: it is sent frames from the start, and may say hello and ping.
 
-    A hello chooses a camera and bounds the rate; each ping is answered with a pong that tells our clock.
+    A hello chooses a camera and bounds the rate; each ping is answered with a pong that tells our clock. Where there
+    is a guard, nothing is sent and no ping is answered before a hello that it admits.
     """
 
     MAX_LENGTH = MAX_BYTES_FROM_VIEWER
 
     factory: CameraFactory
 
-    def __init__(self, peer: str) -> None:
+    def __init__(self, peer: str, host: str, guard: IGuard | None) -> None:
         super().__init__()
         self.peer = peer
-        self.reason = "it left"
+        self._host = host
+        self._guard = guard
+        self._admission: Deferred[None] | None = None
+        self._patience: IDelayedCall | None = None
+        self.reason = LEFT
         self._hub: Hub | None = None
         self._outlet: Outlet | None = None
         self._ping: dict[str, Any] | None = None
@@ -46,12 +57,30 @@ class ViewerConnection(MessageReceiver):
     def connectionMade(self) -> None:
         self._sink = TransportSink(self.transport, self.factory.clock, self._ready)
         self.factory.joined(self)
-        self._watch(self.factory.silent_hub)
+        if self._guard is None:
+            self._watch(self.factory.silent_hub)
+        else:
+            late = f"it was not let in within {HELLO_SECONDS:.0f} s"
+            self._patience = self.factory.clock.callLater(HELLO_SECONDS, self.refuse, late)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._stop_patience()
+        if self._admission is not None:
+            self._admission.cancel()
+        if self._guard is not None and self.reason == LEFT:
+            self.reason = f"{LEFT} before it was let in"
+        if reason.check(SSL.Error):
+            self.reason = "it did not speak TLS as this endpoint does"
         self._sink.stopProducing()
         self._unwatch()
         self.factory.left(self)
+
+    def lengthLimitExceeded(self, length: int) -> None:
+        if PREFIX.pack(length)[:2] == TLS_HANDSHAKE:
+            # Said in so many words, a TLS client sees that this is no TLS, and not just a lost connection.
+            self._dismiss("it speaks TLS, which this endpoint does not")
+        else:
+            super().lengthLimitExceeded(length)
 
     def refuse(self, reason: str) -> None:
         self.reason = f"ended: {reason}"
@@ -59,9 +88,11 @@ class ViewerConnection(MessageReceiver):
 
     def jsonReceived(self, message: dict[str, Any]) -> None:
         """Do what a hello or a ping asks; other types are for versions to come."""
-        if message.get("type") == "hello":
+        if message.get("type") == "hello" and self._guard is not None:
+            self._knock(self._guard, message)
+        elif message.get("type") == "hello":
             self._hello(message)
-        elif message.get("type") == "ping":
+        elif message.get("type") == "ping" and self._guard is None:
             self._ping = message
             self._pong()
 
@@ -70,6 +101,39 @@ class ViewerConnection(MessageReceiver):
         since = self._sink.waiting_since
         if since is not None and now - since > PROGRESS_SECONDS:
             self.refuse(f"it took nothing for {PROGRESS_SECONDS:.0f} s")
+
+    def _knock(self, guard: IGuard, hello: dict[str, Any]) -> None:
+        if self._admission is not None and not self._admission.called:
+            self.refuse("it said hello again before it was answered")
+            return
+        self._admission = Deferred.fromCoroutine(self._admit(guard, hello))
+        self._admission.addErrback(lambda failure: failure.trap(CancelledError))
+
+    async def _admit(self, guard: IGuard, hello: dict[str, Any]) -> None:
+        """Let the viewer in, ask it for more, or send it away: in its address's turn."""
+        turns = self.factory.turns
+        await turns.wait(self._host)
+        try:
+            question = await guard.admit(hello, self._is_private())
+        except AccessDeniedError as denied:
+            turns.failed(self._host)
+            await turns.wait(self._host)
+            self._dismiss(str(denied))
+            return
+        if question is not None:
+            self.sendJSON(question)
+            return
+        turns.succeeded(self._host)
+        self._guard = None
+        self._stop_patience()
+        self._hello(hello)
+
+    def _is_private(self) -> bool:
+        return ISSLTransport.providedBy(self.transport) or is_local(self.transport.getHost())
+
+    def _stop_patience(self) -> None:
+        if self._patience is not None and self._patience.active():
+            self._patience.cancel()
 
     def _hello(self, message: dict[str, Any]) -> None:
         camera, fps = message.get("camera"), message.get("fps", 0)
@@ -84,8 +148,10 @@ class ViewerConnection(MessageReceiver):
         self._watch(hubs[name], fps)
 
     def _dismiss(self, reason: str) -> None:
-        """Tell the viewer why, and end its connection."""
+        """Tell the viewer why, read nothing more, and end its connection."""
+        self._refused = True
         self.reason = f"refused: {reason}"
+        self._stop_patience()
         self._unwatch()
         self._sink.close()
         self.sendJSON({"type": "refused", "reason": reason})
@@ -122,13 +188,22 @@ class CameraFactory(ServerFactory):
     Everybody who watches over the wire.
 
     C{hubs} maps each camera's name to the hub of its JPEG frames, the first
-    being the default; C{silent_hub} feeds those who have not said hello.
+    being the default; C{silent_hub} feeds those who have not said hello;
+    C{make_guard} makes the guard of each connection, None for an open door.
     """
 
     noisy = False
 
-    def __init__(self, clock: IReactorTime, hubs: Mapping[str, Hub], silent_hub: Hub) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        hubs: Mapping[str, Hub],
+        silent_hub: Hub,
+        make_guard: Callable[[], IGuard | None] = lambda: None,
+    ) -> None:
         self.clock = clock
+        self.turns = Turns(clock)
+        self._make_guard = make_guard
         self.hubs = hubs
         self.silent_hub = silent_hub
         self.viewers: set[ViewerConnection] = set()
@@ -144,7 +219,7 @@ class CameraFactory(ServerFactory):
             viewer.refuse("the server stops")
 
     def buildProtocol(self, addr: IAddress | None) -> ViewerConnection:  # type: ignore[override]
-        viewer = ViewerConnection(describe(addr))
+        viewer = ViewerConnection(describe(addr), getattr(addr, "host", ""), self._make_guard())
         viewer.factory = self
         return viewer
 
@@ -163,11 +238,3 @@ class CameraFactory(ServerFactory):
         now = self.clock.seconds()
         for viewer in tuple(self.viewers):
             viewer.end_if_stalled(now)
-
-
-def describe(address: Any) -> str:
-    """An address as people write it."""
-    host = getattr(address, "host", None)
-    if host is None:
-        return os.fsdecode(getattr(address, "name", None) or b"a local socket")
-    return f"[{host}]:{address.port}" if ":" in host else f"{host}:{address.port}"

@@ -94,6 +94,10 @@ class TransportSink:
 
     def resumeProducing(self) -> None:
         """What was written has gone."""
+        if self._raw.disconnecting:
+            # TLS ends its socket by itself, which Twisted puts off while there is a producer.
+            self._raw.unregisterProducer()
+            return
         self._blocked = False
         self._ready()
 

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
@@ -24,8 +26,10 @@ from zope.interface import implementer
 
 from twistedcam import codec
 from twistedcam.codec import CodecError
+from twistedcam.credentials import NoCredentials
 from twistedcam.frame import Frame, FrameError
-from twistedcam.framing import JPEG, JSON, MAX_BYTES_FROM_SERVER, PICKLE, PREFIX, MessageReceiver
+from twistedcam.framing import JPEG, JSON, MAX_BYTES_FROM_SERVER, PICKLE, PREFIX, TLS_ALERT, MessageReceiver
+from twistedcam.interfaces import AccessDeniedError, ICredentials
 
 log = Logger()
 
@@ -176,9 +180,11 @@ class ServerConnection(MessageReceiver):
 
     factory: ViewerFactory
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, credentials: ICredentials) -> None:
         super().__init__()
         self._viewer = viewer
+        self._credentials = credentials
+        self._pings = LoopingCall(self._ping)
         self._problem = "the server ended the connection"
         self._pongs = 0
         self._heard = self._began = viewer.monotonic()
@@ -189,24 +195,41 @@ class ServerConnection(MessageReceiver):
         self.MAX_LENGTH = self.factory.max_message_bytes
         self._viewer.connected()
         log.info("connected to {peer}", peer=self.transport.getPeer())
-        hello = {"type": "hello"} | ({"camera": self.factory.camera} if self.factory.camera else {})
-        # The blank line is nothing to JSON, but makes a web server answer instead of waiting for more.
-        self.sendString(json.dumps(hello).encode() + b"\r\n\r\n")
-        self._pings = LoopingCall(self._ping)
+        self._hello(self._credentials.hello)
         self._pings.clock = self.factory.clock
-        self._pings.start(PING_SECONDS)
+        if not self._refused:
+            self._pings.start(PING_SECONDS)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._pings.running:
             self._pings.stop()
+        why = _explain_tls(reason, self.unfinished_prefix)
+        if why and not self._refused:
+            self._viewer.fail(why)
+        if self._heard == self._began:
+            self._problem = "the server ended the connection without a word: if it speaks TLS, say --key or --tls"
         self._viewer.disconnected(self._problem)
+
+    def _hello(self, show: Callable[..., dict[str, Any]], *args: object) -> None:
+        """Say hello with what C{show} shows of our credentials."""
+        try:
+            shown = show(*args, self.transport)
+        except AccessDeniedError as denied:
+            self.refuse(str(denied))
+            return
+        camera = {"camera": self.factory.camera} if self.factory.camera else {}
+        hello = {"type": "hello"} | camera | shown
+        # The blank line is nothing to JSON, but makes a web server answer instead of waiting for more.
+        self.sendString(json.dumps(hello).encode() + b"\r\n\r\n")
 
     def dataReceived(self, data: bytes) -> None:
         self._heard = self._viewer.monotonic()
         super().dataReceived(data)
 
     def frameReceived(self, payload: bytes) -> None:
-        if payload[0] == PICKLE and not self._viewer.allow_pickle:
+        if not self._credentials.admits_frames:
+            self.refuse("the server does not ask for a key, so it is not the one that the key is for")
+        elif payload[0] == PICKLE and not self._viewer.allow_pickle:
             self._refuse_pickle()
         else:
             self._viewer.receive(payload)
@@ -215,6 +238,10 @@ class ServerConnection(MessageReceiver):
         """Take a pong or a refusal; other types are for versions to come."""
         if message.get("type") == "pong":
             self._pong(message)
+        elif message.get("type") == "challenge":
+            self._hello(self._credentials.answer, message)
+            if not self._refused:
+                self._ping()
         elif message.get("type") == "refused":
             self.refuse(f"the server refuses us: {message.get('reason')!s:.200}")
 
@@ -262,17 +289,39 @@ class ViewerFactory(Factory):
     noisy = False
 
     def __init__(
-        self, viewer: Viewer, clock: IReactorTime, camera: str = "", max_message_bytes: int = MAX_BYTES_FROM_SERVER
+        self,
+        viewer: Viewer,
+        clock: IReactorTime,
+        camera: str = "",
+        max_message_bytes: int = MAX_BYTES_FROM_SERVER,
+        make_credentials: Callable[[], ICredentials] = NoCredentials,
     ) -> None:
         self.clock = clock
         self.camera = camera
         self.max_message_bytes = max_message_bytes
         self._viewer = viewer
+        self._make_credentials = make_credentials
 
     def buildProtocol(self, addr: IAddress | None) -> ServerConnection:  # type: ignore[override]
-        connection = ServerConnection(self._viewer)
+        connection = ServerConnection(self._viewer, self._make_credentials())
         connection.factory = self
         return connection
+
+
+def _explain_tls(reason: Failure, first_bytes: bytes) -> str:
+    """Why TLS failed, where it did and trying again would not help; otherwise an empty string."""
+    if first_bytes.startswith(TLS_ALERT):
+        return "the server speaks TLS: say --key, or --tls"
+    if reason.check(VerificationError, CertificateError):
+        return "the server's certificate is for another name: check --host"
+    if not reason.check(SSL.Error):
+        return ""
+    text = str(reason.value)
+    if "certificate verify failed" in text:
+        return "the server's certificate is not to be trusted: name its authority with --ca, or check --host"
+    if "wrong version number" in text or "packet length too long" in text or "record layer failure" in text:
+        return "the server does not speak TLS here: leave out --key and --tls, or check --port"
+    return f"TLS with the server failed: {text:.200}"
 
 
 @implementer(IStreamClientEndpoint)

@@ -1,0 +1,62 @@
+"""Addresses: as people write them, and which of this machine's lead here."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+from ipaddress import ip_address
+from typing import Any
+
+if sys.platform == "linux":
+    import fcntl
+
+_SIOCGIFADDR = 0x8915  # linux/sockios.h
+
+
+def describe(address: Any) -> str:
+    """An address as people write it."""
+    host = getattr(address, "host", None)
+    if host is None:
+        return os.fsdecode(getattr(address, "name", None) or b"a local socket")
+    return f"[{host}]:{address.port}" if ":" in host else f"{host}:{address.port}"
+
+
+def is_local(address: Any) -> bool:
+    """Whether only this machine can be at C{address}."""
+    host = getattr(address, "host", None)
+    return host is None or ip_address(host.partition("%")[0]).is_loopback
+
+
+def reachable(host: str) -> list[str]:
+    """The addresses that others can reach a listener on C{host} at, the one that leads outside first."""
+    if not ip_address(host.partition("%")[0]).is_unspecified:
+        return [host]
+    addresses = dict.fromkeys(filter(None, (_routed_address(), *_interface_addresses())))
+    return list(addresses) or ["127.0.0.1"]
+
+
+def _routed_address() -> str | None:
+    """This machine's address on the interface that leads outside, or None (its name may stand for 127.0.1.1)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # documentation's own network; nothing is sent
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
+
+
+def _interface_addresses() -> list[str]:
+    """The IPv4 addresses of this machine's interfaces, but for loopback; none where the system does not tell."""
+    if sys.platform != "linux":
+        return []
+    addresses = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            try:
+                answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("256s", name.encode()))
+            except OSError:  # an interface without an address
+                continue
+            addresses.append(socket.inet_ntoa(answer[20:24]))
+    return [address for address in addresses if not ip_address(address).is_loopback]
