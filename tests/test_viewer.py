@@ -165,8 +165,20 @@ class ConnectionTests(TestCase):
         self.assertEqual((self.viewer.state, self.viewer.problem), (CONNECTING, "refused"))
         connection, _ = self.connect()
         self.assertEqual((self.viewer.state, self.viewer.problem), (CONNECTED, ""))
+        connection.dataReceived(frame(1))
         connection.connectionLost(LOST)
         self.assertEqual((self.viewer.state, self.viewer.problem), (RECONNECTING, "the server ended the connection"))
+
+    def test_server_without_a_word(self) -> None:
+        """A server that ends the connection without a word may be one that waits for TLS."""
+        connection, _ = self.connect()
+        connection.connectionLost(LOST)
+        self.assertIn("if it speaks TLS, say --key or --tls", self.viewer.problem)
+        self.assertEqual(self.failures, [])
+        connection, _ = self.connect()
+        connection.dataReceived(b"\x15\x03\x03\0\x02\x02\x46")
+        connection.connectionLost(LOST)
+        self.assertEqual(self.failures, ["the server speaks TLS: say --key, or --tls"])
 
     def test_broken_frame(self) -> None:
         """A broken frame is counted and passed over; the next one is shown."""

@@ -46,6 +46,9 @@ _FPS_WINDOW_SECONDS = 2.0
 
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | {0x0A, 0x0D}
 
+_ENDED = "the server ended the connection"
+_ENDED_SILENTLY = f"{_ENDED} without a word: if it speaks TLS, say --key or --tls"
+
 CONNECTING, CONNECTED, RECONNECTING = "connecting", "connected", "reconnecting"
 
 
@@ -185,7 +188,7 @@ class ServerConnection(MessageReceiver):
         self._viewer = viewer
         self._credentials = credentials
         self._pings = LoopingCall(self._ping)
-        self._problem = "the server ended the connection"
+        self._problem = _ENDED_SILENTLY
         self._pongs = 0
         self._heard = self._began = viewer.monotonic()
 
@@ -206,8 +209,6 @@ class ServerConnection(MessageReceiver):
         why = _explain_tls(reason, self.unfinished_prefix)
         if why and not self._refused:
             self._viewer.fail(why)
-        if self._heard == self._began:
-            self._problem = "the server ended the connection without a word: if it speaks TLS, say --key or --tls"
         self._viewer.disconnected(self._problem)
 
     def _hello(self, show: Callable[..., dict[str, Any]], *args: object) -> None:
@@ -224,6 +225,8 @@ class ServerConnection(MessageReceiver):
 
     def dataReceived(self, data: bytes) -> None:
         self._heard = self._viewer.monotonic()
+        if self._problem == _ENDED_SILENTLY:
+            self._problem = _ENDED
         super().dataReceived(data)
 
     def frameReceived(self, payload: bytes) -> None:
