@@ -25,6 +25,7 @@ from tests.processes import coroutine
 from tests.test_server import frame, make_certificate
 from twistedcam.auth import KeyGuard, PasswordGuard, Turns, make_portal
 from twistedcam.broadcast import Hub
+from twistedcam.client import ViewerFactory
 from twistedcam.codec import encode_jpeg
 from twistedcam.credentials import KeyCredentials, NoCredentials, PasswordCredentials
 from twistedcam.frame import Frame, stamp
@@ -34,7 +35,7 @@ from twistedcam.server import HELLO_SECONDS, CameraFactory
 from twistedcam.share import Share, load
 from twistedcam.sharekey import make_secret
 from twistedcam.testing import RecordingSink
-from twistedcam.viewer import Viewer, ViewerFactory
+from twistedcam.viewer import Viewer
 
 CHECKER = InMemoryUsernamePasswordDatabaseDontUse(me=b"secret")
 
@@ -275,6 +276,16 @@ class GuardedConnectionTests(TestCase):
         self.assertTrue(frame(2).payload in transport.value())
         self.clock.advance(60)
         self.assertFalse(transport.disconnected)
+
+    def test_strangers_take_no_places(self) -> None:
+        """However many wait to be let in, who has the password finds a place; and not all who come may wait."""
+        self.factory.max_viewers = 3
+        waiting = [self.viewer() for _ in range(3)]
+        self.assertFalse(any(transport.disconnected for _, transport in waiting))
+        self.assertTrue(self.viewer()[1].disconnected)
+        viewer, _ = waiting[-1]
+        viewer.dataReceived(pack_json({"type": "hello", "user": "me", "password": "secret"}))
+        self.assertTrue(viewer.is_watching)
 
     def test_hello_too_late(self) -> None:
         """Who is not let in within 10 s is ended."""

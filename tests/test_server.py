@@ -236,6 +236,28 @@ class MemoryTests(TestCase):
             self.clock.advance(1)
         self.assertFalse(transport.disconnected)
 
+    def test_full(self) -> None:
+        """One viewer more than may watch is told so and to come again; when one has gone there is room."""
+        self.factory.max_viewers = 2
+        first, _ = self.viewer()
+        self.viewer()
+        _, transport = self.viewer()
+        message = json.loads(transport.value()[8:])
+        self.assertEqual((message["type"], message["again"]), ("refused", True))
+        self.assertIn("2 are watching", message["reason"])
+        self.assertTrue(transport.disconnecting)
+        first.connectionLost(connectionDone)
+        viewer, _ = self.viewer()
+        self.assertTrue(viewer.is_watching)
+
+    def test_full_of_pickles(self) -> None:
+        """Where viewers that say nothing get pickles, one too many gets nothing at all."""
+        factory = CameraFactory(self.clock, {"desk": self.desk}, self.pickles, max_viewers=0)
+        viewer = factory.buildProtocol(None)
+        transport = StringTransport()
+        viewer.makeConnection(transport)
+        self.assertEqual((transport.value(), transport.disconnected), (b"", True))
+
     def test_gone(self) -> None:
         """A viewer that is gone is not in the hub, and nothing of it is left in the clock but the sweep."""
         viewer, _ = self.viewer()

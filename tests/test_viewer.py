@@ -17,19 +17,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
+from twistedcam.client import ReportingEndpoint, ServerConnection, ViewerFactory
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import Frame, stamp
 from twistedcam.framing import PREFIX, pack, pack_json
-from twistedcam.viewer import (
-    CONNECTED,
-    CONNECTING,
-    RECONNECTING,
-    ReportingEndpoint,
-    ServerClock,
-    ServerConnection,
-    Viewer,
-    ViewerFactory,
-)
+from twistedcam.viewer import CONNECTED, CONNECTING, RECONNECTING, ServerClock, Viewer
 
 GOLDEN = Path(__file__).parent / "golden"
 LOST = Failure(ConnectionDone())
@@ -219,6 +211,15 @@ class ConnectionTests(TestCase):
         """What the server says when it refuses us is what the user is told."""
         reason = self.failure(pack_json({"type": "refused", "reason": "there is no camera 'x' here"}))
         self.assertEqual(reason, "the server refuses us: there is no camera 'x' here")
+
+    def test_refused_for_now(self) -> None:
+        """A server that is full is tried again, and what it says is shown meanwhile."""
+        connection, transport = self.connect()
+        connection.dataReceived(pack_json({"type": "refused", "reason": "2 are watching", "again": True}))
+        self.assertTrue(transport.disconnecting)
+        connection.connectionLost(LOST)
+        self.assertEqual(self.failures, [])
+        self.assertEqual(self.viewer.problem, "the server refuses us: 2 are watching")
 
     def test_strange_pongs(self) -> None:
         """Pongs that answer nothing, or tell no time, are the end and no crash."""

@@ -17,10 +17,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twistedcam import snapshot
+from twistedcam.client import ReportingEndpoint, ViewerFactory
 from twistedcam.frame import LIVE, Frame
 from twistedcam.interfaces import IDisplay
 from twistedcam.snapshot import SnapshotError
-from twistedcam.viewer import CONNECTED, ReportingEndpoint, Viewer, ViewerFactory
+from twistedcam.viewer import CONNECTED, Viewer
 from twistedcam.window import Window
 
 log = Logger()

@@ -25,6 +25,7 @@ log = Logger()
 
 PROGRESS_SECONDS = 30.0
 HELLO_SECONDS = 10.0
+MAX_VIEWERS = 500
 LEFT = "it left"
 _SWEEP_SECONDS = 1.0
 _MOST_FPS = 1000.0
@@ -58,7 +59,10 @@ class ViewerConnection(MessageReceiver):
         self._sink = TransportSink(self.transport, self.factory.clock, self._ready)
         self.factory.joined(self)
         if self._guard is None:
-            self._watch(self.factory.silent_hub)
+            if self._has_room():
+                self._watch(self.factory.silent_hub)
+        elif self.factory.is_crowded():
+            self.refuse("too many wait to be let in")
         else:
             late = f"it was not let in within {HELLO_SECONDS:.0f} s"
             self._patience = self.factory.clock.callLater(HELLO_SECONDS, self.refuse, late)
@@ -126,7 +130,24 @@ class ViewerConnection(MessageReceiver):
         turns.succeeded(self._host)
         self._guard = None
         self._stop_patience()
-        self._hello(hello)
+        if self._has_room():
+            self._hello(hello)
+
+    def _has_room(self) -> bool:
+        """Whether there is room for one more; if not, the viewer is sent away."""
+        if self.factory.has_room():
+            return True
+        full = f"{self.factory.max_viewers} are watching, which is all that may"
+        if self.factory.sends_pickles:
+            self.refuse(full)  # the tutorial's client would take a word for a picture
+        else:
+            self._dismiss(full, again=True)
+        return False
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether it has a place at a hub."""
+        return self._outlet is not None
 
     def _is_private(self) -> bool:
         return ISSLTransport.providedBy(self.transport) or is_local(self.transport.getHost())
@@ -147,14 +168,14 @@ class ViewerConnection(MessageReceiver):
             return
         self._watch(hubs[name], fps)
 
-    def _dismiss(self, reason: str) -> None:
-        """Tell the viewer why, read nothing more, and end its connection."""
+    def _dismiss(self, reason: str, again: bool = False) -> None:
+        """Tell the viewer why, and whether to try again; read nothing more, and end its connection."""
         self._refused = True
         self.reason = f"refused: {reason}"
         self._stop_patience()
         self._unwatch()
         self._sink.close()
-        self.sendJSON({"type": "refused", "reason": reason})
+        self.sendJSON({"type": "refused", "reason": reason, "again": again})
         self.transport.loseConnection()
 
     def _watch(self, hub: Hub, fps: float = 0.0) -> None:
@@ -200,8 +221,10 @@ class CameraFactory(ServerFactory):
         hubs: Mapping[str, Hub],
         silent_hub: Hub,
         make_guard: Callable[[], IGuard | None] = lambda: None,
+        max_viewers: int = MAX_VIEWERS,
     ) -> None:
         self.clock = clock
+        self.max_viewers = max_viewers
         self.turns = Turns(clock)
         self._make_guard = make_guard
         self.hubs = hubs
@@ -209,6 +232,19 @@ class CameraFactory(ServerFactory):
         self.viewers: set[ViewerConnection] = set()
         self._sweep = LoopingCall(self._end_stalled)
         self._sweep.clock = clock
+
+    @property
+    def sends_pickles(self) -> bool:
+        """Whether who says nothing gets something other than JPEGs."""
+        return self.silent_hub not in self.hubs.values()
+
+    def has_room(self) -> bool:
+        """Whether one more may watch."""
+        return sum(viewer.is_watching for viewer in self.viewers) < self.max_viewers
+
+    def is_crowded(self) -> bool:
+        """Whether more wait to be let in than could all watch: strangers are not to take the place of viewers."""
+        return sum(not viewer.is_watching for viewer in self.viewers) > self.max_viewers
 
     def startFactory(self) -> None:
         self._sweep.start(_SWEEP_SECONDS, now=False)

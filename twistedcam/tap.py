@@ -21,7 +21,7 @@ from twistedcam.capture import JPEG, PICKLE, Capture, Settings
 from twistedcam.interfaces import CameraError, IGuard
 from twistedcam.listener import Listener
 from twistedcam.options import drop_default_pidfile, number
-from twistedcam.server import CameraFactory
+from twistedcam.server import MAX_VIEWERS, CameraFactory
 from twistedcam.share import Share, ShareError, default_folder, load
 
 log = Logger()
@@ -47,6 +47,7 @@ class Options(usage.Options, AuthOptionMixin):  # type: ignore[misc]
         ["width", "w", 320, "Width in pixels, 0 for as captured; nothing is enlarged.", number("width", int, 0, 16384)],
         ["fps", "r", 0.0, "At most so many frames a second, 0 for all.", number("fps", float, 0, 1000)],
         ["quality", "q", 80, "JPEG quality, 1 to 100.", number("quality", int, 1, 100)],
+        ["max-viewers", "m", MAX_VIEWERS, "So many may watch at once.", number("max-viewers", int, 1, 10**6)],
         ["codec", None, JPEG, "What a viewer that says nothing gets: jpeg, or pickle for the tutorial's client."],
     ]
     optFlags = [
@@ -136,6 +137,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         {name: by_codec[JPEG] for name, by_codec in hubs.items()},
         first[options["codec"]],
         _make_guards(options, share),
+        options["max-viewers"],
     )
     factory = share.over_tls(guarded) if share is not None else guarded
     is_open = bool(options["open"] or share or "credCheckers" in options)
