@@ -186,7 +186,7 @@ class SteppedCaptureTests(TestCase):
         self.step(2)
         for _ in range(4):
             self.cameras[-1].error = CameraError("unplugged")
-            self.step()
+            self.step(2)  # it fails, and is closed
             self.reactor.advance(0.5)
             self.step(2)
             self.assertEqual(self.states()[-1], LIVE)
@@ -220,13 +220,40 @@ class SteppedCaptureTests(TestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_broken_picture(self) -> None:
-        """What is no picture is a loss that says what it was."""
+        """A broken picture now and then is passed over: the camera is as live as before."""
+        good, broken = np.zeros((48, 64, 3), np.uint8), np.zeros((0, 5, 3), np.uint8)
+        self.make_camera = lambda: FakeCamera(good, broken, None, good)
+        self.capture()
+        self.hubs["jpeg"].attach(self.sink)
+        self.step(9)
+        self.assertEqual(self.states(), [LIVE] * 4)
+        self.assertEqual(len(self.cameras), 1)
+
+    def test_broken_pictures_only(self) -> None:
+        """A camera that gives nothing else for 5 s is lost, and the reason says what was wrong."""
         self.make_camera = lambda: FakeCamera(np.zeros((0, 5, 3), np.uint8))
         capture = self.capture()
         self.hubs["jpeg"].attach(self.sink)
-        self.step(2)
+        for _ in range(51):
+            self.step(2)
+            self.reactor.advance(0.1)
         self.assertEqual(capture.state, LOST)
-        self.assertIn("no image", capture.reason)
+        self.assertIn("no picture for 5 s: the picture has the shape (0, 5, 3)", capture.reason)
+
+    def test_hangs_again_and_again(self) -> None:
+        """When three attempts hang in their reads there is no fourth, until one of them returns."""
+        capture = self.capture()
+        self.hubs["jpeg"].attach(self.sink)
+        for _ in range(3000):
+            self.reactor.advance(0.1)
+        self.assertEqual(len(self.threads), 3)
+        self.assertIn("it hangs", capture.reason)
+        while self.threads[0].step():
+            pass
+        self.reactor.advance(10)
+        self.assertEqual(len(self.threads), 4)
+        self.step(2)
+        self.assertEqual(capture.state, LIVE)
 
     def test_rate_bound_grabs_all(self) -> None:
         """Below the camera's rate each picture is grabbed, so that none gets old; only those due are read."""

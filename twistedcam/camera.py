@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from zope.interface import implementer
 
-from twistedcam.codec import CodecError, Image, as_bgr
-from twistedcam.interfaces import CameraError, ICamera
+from twistedcam.codec import Image
+from twistedcam.interfaces import BrokenPictureError, CameraError, ICamera
 
 # What goes wrong is said by our own errors, once and with its reason.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -121,14 +121,11 @@ class OpenCVCamera:
         return bool(self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0) and self._capture.grab())
 
     def retrieve(self) -> Image:
-        """The picture last grabbed. Raises L{CameraError} where it is damaged."""
+        """The picture last grabbed. Raises L{BrokenPictureError} where it is damaged."""
         done, image = self._capture.retrieve()
         if not done:
-            raise CameraError(f"{self._target} gives pictures that cannot be read")
-        try:
-            return as_bgr(image)
-        except CodecError as error:
-            raise CameraError(f"{self._target}: {error}") from None
+            raise BrokenPictureError(f"{self._target} gives pictures that cannot be read")
+        return image  # type: ignore[return-value]
 
     def close(self) -> None:
         """Release the device."""

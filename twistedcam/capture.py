@@ -20,7 +20,7 @@ from twistedcam.broadcast import Hub
 from twistedcam.camera import no_signal_card
 from twistedcam.codec import CodecError, Image
 from twistedcam.frame import LIVE, NO_SIGNAL, Frame, stamp
-from twistedcam.interfaces import CameraError, ICamera
+from twistedcam.interfaces import BrokenPictureError, CameraError, ICamera
 from twistedcam.pace import RateLimit
 from twistedcam.polling import CameraThread, Polling
 
@@ -32,6 +32,7 @@ CLOSED, OPENING, LOST = "closed", "opening", "lost"  # and frame.LIVE
 
 LINGER_SECONDS = 5.0
 CARD_SECONDS = 1.0
+MOST_HANGING = 3  # each holds a thread and the device
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.5, 10.0
 
 
@@ -78,6 +79,7 @@ class Capture(Service):
         self._sequence = itertools.count()  # drawn from in both threads, which it allows
         self._make_thread = make_thread
         self._trying: Deferred[None] | None = None
+        self._ending: list[Polling[dict[str, Frame]]] = []  # those whose thread may still be in a read
         self._linger: IDelayedCall | None = None
         self._since = 0.0
         self._card_size = (settings.width or 640, (settings.width or 640) * 3 // 4)
@@ -109,8 +111,11 @@ class Capture(Service):
         if not wanted or not self._limit.due(taken):
             return {}
         captured = time.time() - (time.monotonic() - taken)
-        image = self._settings.resize(codec.as_bgr(camera.retrieve()))
-        return self._encode(wanted, image, captured)
+        try:
+            image = codec.as_bgr(camera.retrieve())
+        except CodecError as error:
+            raise BrokenPictureError(str(error)) from None
+        return self._encode(wanted, self._settings.resize(image), captured)
 
     def _encode(self, encodings: list[str], image: Image, captured: float, *state: str | float) -> dict[str, Frame]:
         """One picture's frame in each encoding, made once whoever watches; called in the camera's thread too."""
@@ -170,7 +175,7 @@ class Capture(Service):
             if self.state == CLOSED:
                 self.state = OPENING
             try:
-                await Polling(self._reactor, self._make_thread(), self._open_camera, self._look, self._deliver).run()
+                await self._poll()
             except CancelledError:
                 raise
             except (CameraError, CodecError) as error:
@@ -179,6 +184,15 @@ class Capture(Service):
                 log.failure("{camera}: the camera failed in an unforeseen way", camera=self._name)
                 self._go_lost(f"{type(error).__name__}: {error}")
             await deferLater(self._reactor, self._next_retry())
+
+    async def _poll(self) -> None:
+        """One attempt, unless too many earlier ones still hang in a read."""
+        self._ending = [polling for polling in self._ending if not polling.has_ended]
+        if len(self._ending) >= MOST_HANGING:
+            raise CameraError("it hangs, and has to be unplugged and plugged in again")
+        polling = Polling(self._reactor, self._make_thread(), self._open_camera, self._look, self._deliver)
+        self._ending.append(polling)
+        await polling.run()
 
     def _next_retry(self) -> float:
         seconds = self._retry_seconds

@@ -18,6 +18,10 @@ class CameraError(Exception):
     """A camera cannot be opened or gives no picture; the text says why, for the person who looks at it."""
 
 
+class BrokenPictureError(CameraError):
+    """One picture is of no use, the next may be; the text says what is wrong with it."""
+
+
 class ICamera(Interface):
     """An opened source of pictures, used by one thread at a time; every method may block."""
 
@@ -27,7 +31,7 @@ class ICamera(Interface):
         """Take the next picture; return when it was taken, by C{time.monotonic}. Raises L{CameraError}."""
 
     def retrieve() -> Image:
-        """The picture last grabbed as an (H, W, 3) uint8 BGR array. Raises L{CameraError}."""
+        """The picture last grabbed as an (H, W, 3) uint8 BGR array. Raises L{BrokenPictureError}."""
 
     def close() -> None:
         """Release the device."""

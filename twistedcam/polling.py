@@ -14,7 +14,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from twistedcam.interfaces import CameraError, ICamera
+from twistedcam.interfaces import BrokenPictureError, CameraError, ICamera
 
 OPEN_SECONDS = 15.0  # some webcams take 10 s to open on Windows
 STALL_SECONDS = 5.0
@@ -66,10 +66,13 @@ class Polling(Generic[Seen]):
         self._lost: Deferred[None] = Deferred()
         self._stall: IDelayedCall | None = None
         self._over = False
+        self._broken = ""  # what was wrong with the last picture
+        self.has_ended = False
 
     async def run(self) -> None:
         """Poll until the camera is lost. Raises what it failed with, a L{CameraError} as a rule."""
-        self._expect(OPEN_SECONDS, f"it has not opened for {OPEN_SECONDS:.0f} s")
+        too_late = CameraError(f"it has not opened for {OPEN_SECONDS:.0f} s")
+        self._stall = self._reactor.callLater(OPEN_SECONDS, self._fail, too_late)
         try:
             self._in_thread(self._open).addCallbacks(self._poll_at, self._fail)
             await self._lost
@@ -93,13 +96,16 @@ class Polling(Generic[Seen]):
         return float(self._camera.interval)
 
     def _close(self) -> None:
-        if self._camera is not None:
-            self._camera.close()
+        try:
+            if self._camera is not None:
+                self._camera.close()
+        finally:
+            self.has_ended = True
 
     def _poll_at(self, interval: float) -> None:
         if self._over:
             return
-        self._expect(STALL_SECONDS, f"it has given no picture for {STALL_SECONDS:.0f} s")
+        self._await_picture()
         # With an interval of 0 the camera paces us: each poll begins when the last
         # one ended. A fixed interval around a blocking read would lose pictures.
         self._loop = LoopingCall.withCount(self._poll)
@@ -107,17 +113,26 @@ class Polling(Generic[Seen]):
         self._loop.start(interval).addErrback(self._fail)
 
     def _poll(self, count: int) -> Deferred[None]:
-        return self._in_thread(self._look, self._camera, count).addCallback(self._looked)
+        return self._in_thread(self._look, self._camera, count).addCallbacks(self._looked, self._passed_over)
 
     def _looked(self, seen: Seen) -> None:
-        if not self._over and self._stall is not None:
-            self._stall.reset(STALL_SECONDS)
+        if not self._over:
+            self._broken = ""
+            self._await_picture()
             self._deliver(seen)
 
-    def _expect(self, seconds: float, otherwise: str) -> None:
+    def _passed_over(self, failure: Failure) -> None:
+        # A camera may give a broken picture now and then; one that gives no other stalls.
+        failure.trap(BrokenPictureError)
+        self._broken = f": {failure.getErrorMessage()}"
+
+    def _await_picture(self) -> None:
         if self._stall is not None:
             self._stall.cancel()
-        self._stall = self._reactor.callLater(seconds, self._fail, CameraError(otherwise))
+        self._stall = self._reactor.callLater(STALL_SECONDS, self._stalled)
+
+    def _stalled(self) -> None:
+        self._fail(CameraError(f"it has given no picture for {STALL_SECONDS:.0f} s{self._broken}"))
 
     def _fail(self, reason: Failure | Exception) -> None:
         if not self._over and not self._lost.called:

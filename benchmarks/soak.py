@@ -1,0 +1,121 @@
+"""
+Whether anything grows: python -m benchmarks.soak [--minutes 60] [--viewers 100]
+
+A server with a camera that is lost once a minute, and viewers of mixed kinds over real sockets: some read all, some
+read 100 kB/s, some stop reading for good, and all leave and come back after a while. Each minute it prints the server's
+memory, descriptors and threads, and the ages that the viewers that read all saw; at the end, how fast each grew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import random
+import statistics
+import threading
+import time
+from collections import deque
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from benchmarks.slow_viewer import Reader
+
+_LOST_EVERY_SECONDS = 60.0
+_WARM_UP_MINUTES = 2
+
+
+def serve(tell: Connection) -> None:
+    """The server, with a camera of its own kind."""
+    from twisted.internet import reactor
+    from twisted.logger import LogLevel, globalLogPublisher
+
+    from twistedcam.broadcast import Hub
+    from twistedcam.camera import TestCard
+    from twistedcam.capture import Capture
+    from twistedcam.interfaces import CameraError
+    from twistedcam.server import CameraFactory
+
+    class Unsteady(TestCard):
+        """A test card that is lost when it has been there for a minute."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._until = time.monotonic() + _LOST_EVERY_SECONDS
+
+        def grab(self) -> float:
+            if time.monotonic() > self._until:
+                raise CameraError("lost, as it is every minute")
+            return super().grab()
+
+    def count_errors(event: dict[str, object]) -> None:
+        if event.get("log_level") in (LogLevel.error, LogLevel.critical):
+            print(f"logged: {event.get('log_format')} {event.get('log_failure')}", flush=True)
+
+    globalLogPublisher.addObserver(count_errors)  # type: ignore[arg-type]
+    hub = Hub()
+    Capture(reactor, "soak", Unsteady, {"jpeg": hub}).startService()
+    factory = CameraFactory(reactor, {"soak": hub}, hub)  # type: ignore[arg-type]
+    port = reactor.listenTCP(0, factory, interface="127.0.0.1")  # type: ignore
+    tell.send(port.getHost().port)  # type: ignore[attr-defined]
+    reactor.run()  # type: ignore[attr-defined]
+
+
+def come_and_go(port: int, kind: int, ages: deque[float], end: float) -> None:
+    """One viewer after another of a kind, until the end."""
+    while time.monotonic() < end:
+        until = min(end, time.monotonic() + random.uniform(10, 90))
+        try:
+            reader = Reader(port, (0, 0, 100_000, 1)[kind % 4], until)
+            reader.run()
+        except OSError:
+            time.sleep(1)  # ended, as a viewer that reads nothing is
+            continue
+        if kind % 4 < 2:
+            live = [(at, frame) for at, frame in reader.frames[1:] if frame.state == "live"]
+            ages.extend(at - (frame.captured or at) for at, frame in live)
+
+
+def look(process: int) -> tuple[float, int, int]:
+    """A process's memory in MB, descriptors and threads."""
+    status = Path(f"/proc/{process}/status").read_text()
+    memory = int(status.split("VmRSS:")[1].split()[0]) / 1000
+    return memory, len(os.listdir(f"/proc/{process}/fd")), len(os.listdir(f"/proc/{process}/task"))
+
+
+def main() -> None:
+    """Soak, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=int, default=60)
+    parser.add_argument("--viewers", type=int, default=100)
+    options = parser.parse_args()
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs,), daemon=True)
+    process.start()
+    port = ours.recv()
+    ages: deque[float] = deque(maxlen=100_000)
+    end = time.monotonic() + options.minutes * 60 + 1
+    for kind in range(options.viewers):
+        threading.Thread(target=come_and_go, args=(port, kind, ages, end), daemon=True).start()
+    seen: list[tuple[float, int, int]] = []
+    for minute in range(1, options.minutes + 1):
+        time.sleep(60)
+        seen.append(look(process.pid or 0))
+        recent = sorted(ages) or [0.0]
+        ages.clear()
+        age = (
+            f"{statistics.median(recent) * 1e3:.1f} ms, p99 {recent[len(recent) * 99 // 100] * 1e3:.1f}"
+            if recent
+            else "-"
+        )
+        print("minute {}: {:.1f} MB, {} descriptors, {} threads, age {}".format(minute, *seen[-1], age), flush=True)
+    minutes = list(range(len(seen)))[_WARM_UP_MINUTES:]
+    for at, name in enumerate(("MB", "descriptors", "threads")):
+        slope = statistics.linear_regression(minutes, [row[at] for row in seen[_WARM_UP_MINUTES:]]).slope
+        print(f"{name}: {slope * 60:+.2f} an hour")
+    process.terminate()
+
+
+if __name__ == "__main__":
+    main()
