@@ -104,12 +104,13 @@ def main() -> None:
         seen.append(look(process.pid or 0))
         recent = sorted(ages) or [0.0]
         ages.clear()
-        age = (
-            f"{statistics.median(recent) * 1e3:.1f} ms, p99 {recent[len(recent) * 99 // 100] * 1e3:.1f}"
-            if recent
-            else "-"
+        memory, descriptors, threads = seen[-1]
+        age, p99 = statistics.median(recent) * 1e3, recent[len(recent) * 99 // 100] * 1e3
+        print(
+            f"minute {minute}: {memory:.1f} MB, {descriptors} descriptors, {threads} threads, "
+            f"age {age:.1f} ms, p99 {p99:.1f}",
+            flush=True,
         )
-        print("minute {}: {:.1f} MB, {} descriptors, {} threads, age {}".format(minute, *seen[-1], age), flush=True)
     minutes = list(range(len(seen)))[_WARM_UP_MINUTES:]
     for at, name in enumerate(("MB", "descriptors", "threads")):
         slope = statistics.linear_regression(minutes, [row[at] for row in seen[_WARM_UP_MINUTES:]]).slope
