@@ -164,6 +164,26 @@ class MistakeTests(ProcessTestCase):
         self.assertEqual(await self.twistd("camstream-client", "--port", port, "--headless", "--frames", "2").ended, 0)
 
     @coroutine
+    async def test_port_in_use_in_the_background(self) -> None:
+        """In the background, too, it is said before the prompt is back, with a status that is not 0."""
+        server = self.twistd("camstream", "--camera", "test", "--listen", "tcp:0:interface=127.0.0.1")
+        port = (await server.said(r"listening on 127.0.0.1:(\d+)"))[1]
+        words = (
+            "--logfile",
+            "server.log",
+            "camstream",
+            "--camera",
+            "test",
+            "--listen",
+            f"tcp:{port}:interface=127.0.0.1",
+        )
+        background = self.start("twistd", *words)
+        self.assertEqual(await background.ended, 1)
+        self.assertIn(f"cannot listen on tcp:{port}", background.output)
+        while Path(self.folder, "twistd.pid").exists():  # it goes when the message has been handed on
+            await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+
+    @coroutine
     async def test_not_unasked(self) -> None:
         """The camera is not shown to other machines unless that is said; with --open it is."""
         said = await self.fails("camstream", "--camera", "test", "--listen", "tcp:0")

@@ -17,13 +17,22 @@ from twistedcam.addresses import describe, is_local, reachable
 log = Logger()
 
 
+class StartError(SystemExit, Exception):
+    """
+    The server cannot start; the text is what its user is told.
+
+    In the foreground that ends twistd with the text and no traceback, as SystemExit does. In the background twistd has
+    to hear of it as of any Exception, or the process that waits to hear whether all is well waits for ever.
+    """
+
+
 class Listener(Service):
     """
     Listens on one endpoint, on this machine's own addresses only unless it C{is_open} to others.
 
     The C{key} that others need is part of the command line that is shown.
 
-    What keeps it from listening ends the start with one line: C{SystemExit}, which twistd prints.
+    What keeps it from listening ends the start with one line: L{StartError}.
     """
 
     def __init__(
@@ -68,12 +77,12 @@ class Listener(Service):
     def _listening(self, result: IListeningPort | Failure) -> None:
         if isinstance(result, Failure):
             result.trap(CannotListenError, OSError)
-            raise SystemExit(f"camstream: cannot listen on {self._description}: {_explain(result.value)}")
+            raise StartError(f"camstream: cannot listen on {self._description}: {_explain(result.value)}")
         address = result.getHost()
         if not self._is_open and not is_local(address):
             # Nobody is in yet: connections are accepted by the reactor, to which we have not returned.
             result.stopListening()
-            raise SystemExit(
+            raise StartError(
                 f"camstream: {self._description} would show the camera to other machines: "
                 "say --share to share it by a key, --auth for names and passwords, or --open for whoever can reach it"
             )

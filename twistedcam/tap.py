@@ -38,12 +38,7 @@ class Options(usage.Options, AuthOptionMixin):  # type: ignore[misc]
     supportedInterfaces = (IUsernamePassword,)
 
     optParameters = [
-        [
-            "state-dir",
-            None,
-            None,
-            "Where --share keeps its key and certificate, in place of the user's data folder.",
-        ],
+        ["state-dir", None, None, "Where --share keeps its key, in place of the user's data folder."],
         ["width", "w", 320, "Width in pixels, 0 for as captured; nothing is enlarged.", number("width", int, 0, 16384)],
         ["fps", "r", 0.0, "At most so many frames a second, 0 for all.", number("fps", float, 0, 1000)],
         ["quality", "q", 80, "JPEG quality, 1 to 100.", number("quality", int, 1, 100)],
@@ -51,11 +46,7 @@ class Options(usage.Options, AuthOptionMixin):  # type: ignore[misc]
         ["codec", None, JPEG, "What a viewer that says nothing gets: jpeg, or pickle for the tutorial's client."],
     ]
     optFlags = [
-        [
-            "share",
-            None,
-            "Share with other machines by a key: over TLS, and with a command line to paste there.",
-        ],
+        ["share", None, "Let other machines watch by a key, over TLS; prints the line to paste there."],
         ["renew", None, "With --share: make a new key, the old one is of no use any more."],
         ["open", None, "Let everybody watch who can reach an endpoint that is not on this machine alone."],
         ["preview", None, "Show the TRANSMITTING VIDEO window here; q closes it, the server goes on."],
