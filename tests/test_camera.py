@@ -176,6 +176,16 @@ class TimeOfCaptureTests(TestCase):
         """What waited in the driver is not shown: the first picture that is younger than two periods is."""
         self.assertAlmostEqual(self.age(0.9, 0.86, 0.82, 0.01), 0.01, 2)
 
+    def test_cameras_that_are_always_late(self) -> None:
+        """A camera whose pictures all look old gives them all the same, and at once if we waited for them."""
+        camera = self.camera(*[1.0] * 100)
+        self.assertAlmostEqual(time.monotonic() - camera.grab(), 1.0, 1)
+        waiting = self.camera()
+        clock = iter((0.0, 0.01))  # and no third time: one grab is all there is to be
+        self.patch(waiting, "_grab", lambda: -1.0)
+        self.patch(time, "monotonic", lambda: next(clock))
+        self.assertEqual(waiting.grab(), -1.0)
+
 
 class CardTests(TestCase):
     """Pictures of our own."""

@@ -25,8 +25,10 @@ if "OPENCV_LOG_LEVEL" not in os.environ:
 
 TEST_CARD = "test"
 _TEST_CARD_FPS = 30
-_FILE_FPS = 25  # of files that do not know their own
+_USUAL_FPS = 25  # of sources that do not tell their own
 _URL_TIMEOUT_MS = 5000
+_MOST_BUFFERED = 5  # OpenCV gives V4L2 drivers four buffers
+_AT_ONCE_SECONDS = 0.002
 
 
 @dataclass(frozen=True)
@@ -86,15 +88,19 @@ class OpenCVCamera:
         frames = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         # A live stream has no number of frames; FFmpeg gives 0 or a nonsense below it.
         self._waits = frames > 0 if waits is None else waits
-        self.interval = 1 / (rate if 0 < rate <= 1000 else _FILE_FPS) if self._waits else 0.0
-        self._period = 1 / rate if 0 < rate <= 1000 else 0.0
+        self._period = 1 / (rate if 0 < rate <= 1000 else _USUAL_FPS)
+        self.interval = self._period if self._waits else 0.0
 
     def grab(self) -> float:
         """The next picture's time of capture: the driver's own where it can be believed."""
-        taken = self._grab()
-        # Pictures that waited in the driver while we were busy are passed over.
-        while self._period and time.monotonic() - taken > 2 * self._period and self._has_clock:
+        for _ in range(_MOST_BUFFERED):
+            asked = time.monotonic()
             taken = self._grab()
+            now = time.monotonic()
+            # A picture that waited in the driver while we were busy is passed over. One
+            # that we waited for is as new as this camera's are, whatever its stamp says.
+            if now - asked > _AT_ONCE_SECONDS or now - taken <= 2 * self._period:
+                break
         return taken
 
     def _grab(self) -> float:
