@@ -98,6 +98,22 @@ class WatchTests(ProcessTestCase):
         self.assertIn("no live picture", viewer.output)
 
     @coroutine
+    async def test_signals(self) -> None:
+        """TERM and INT end server and viewer cleanly, whether the camera is idle, live or missing."""
+        for camera, state in (("test", "gone"), ("test", ": live"), ("/dev/video63", "no signal")):
+            for name in ("TERM", "INT"):
+                server = self.serve("--camera", camera)
+                await server.said("listening on")
+                viewer = self.watch(*(("--frames", "1") if state == "gone" else ()))
+                await server.said(state)
+                for running in (server, viewer):
+                    running.signal(name)
+                    await running.ended
+                    self.assertIn("Server Shut Down", running.output)
+                    self.assertNotIn("Traceback", running.output)
+                    self.assertNotIn("Unhandled", running.output)
+
+    @coroutine
     async def test_garbage(self) -> None:
         """A viewer that is none is ended in one line, and the others notice nothing."""
         server = self.serve("--camera", "test")
