@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -318,6 +320,8 @@ class SteppedCaptureTests(TestCase):
 class ThreadedCaptureTests(TestCase):
     """Capture with real threads."""
 
+    timeout = 10
+
     def test_hung_read(self) -> None:
         """A read that hangs holds up neither the stop nor the end of its thread once it returns."""
         release, closed = threading.Event(), threading.Event()
@@ -344,6 +348,38 @@ class ThreadedCaptureTests(TestCase):
             self.assertFalse(closed.is_set())
             release.set()
             while not closed.is_set():
+                await deferLater(reactor, 0.001)  # type: ignore[arg-type]
+
+        return Deferred.fromCoroutine(check())  # type: ignore[return-value]
+
+    def test_nothing_is_kept_of_a_lost_camera(self) -> None:
+        """A camera that was lost is let go of at once, and not when the garbage collector comes round to it."""
+        cameras: list[weakref.ref[FakeCamera]] = []
+
+        class Short(FakeCamera):
+            def __init__(self) -> None:
+                super().__init__()
+                cameras.append(weakref.ref(self))
+
+            def grab(self) -> float:
+                if self.grabbed == 3:
+                    raise CameraError("lost")
+                return super().grab()
+
+        gc.disable()
+        self.addCleanup(gc.enable)
+        hub = Hub()
+        capture = Capture(reactor, "desk", Short, {"jpeg": hub})
+        self.patch(capture, "_next_retry", lambda: 0.0)
+        capture.startService()
+        outlet = hub.attach(RecordingSink())
+
+        async def check() -> None:
+            while len(cameras) < 5:
+                await deferLater(reactor, 0.001)  # type: ignore[arg-type]
+            hub.detach(outlet)
+            capture.stopService()
+            while any(camera() is not None for camera in cameras[:4]):
                 await deferLater(reactor, 0.001)  # type: ignore[arg-type]
 
         return Deferred.fromCoroutine(check())  # type: ignore[return-value]

@@ -96,9 +96,10 @@ class Polling(Generic[Seen]):
         return float(self._camera.interval)
 
     def _close(self) -> None:
+        camera, self._camera = self._camera, None
         try:
-            if self._camera is not None:
-                self._camera.close()
+            if camera is not None:
+                camera.close()
         finally:
             self.has_ended = True
 
@@ -113,7 +114,16 @@ class Polling(Generic[Seen]):
         self._loop.start(interval).addErrback(self._fail)
 
     def _poll(self, count: int) -> Deferred[None]:
-        return self._in_thread(self._look, self._camera, count).addCallbacks(self._looked, self._passed_over)
+        return self._in_thread(self._look_once, count).addCallbacks(self._looked, self._passed_over)
+
+    def _look_once(self, count: int) -> Seen:
+        assert self._camera is not None
+        try:
+            return self._look(self._camera, count)
+        except CameraError as error:
+            # Its frames would keep the camera, and its pictures, for as long as the
+            # garbage collector does not come round to the thread's own.
+            raise error.with_traceback(None)
 
     def _looked(self, seen: Seen) -> None:
         if not self._over:
