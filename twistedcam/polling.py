@@ -123,7 +123,7 @@ class Polling(Generic[Seen]):
         except CameraError as error:
             # Its frames would keep the camera, and its pictures, for as long as the
             # garbage collector does not come round to the thread's own.
-            raise error.with_traceback(None)
+            raise error.with_traceback(None) from None
 
     def _looked(self, seen: Seen) -> None:
         if not self._over:
