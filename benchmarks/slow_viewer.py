@@ -80,8 +80,7 @@ class Reader(threading.Thread):
         self._connection = socket.create_connection(("127.0.0.1", port))
         self._bytes_per_second = bytes_per_second
         self._until = until
-        self._began = time.monotonic()
-        self._count = 0
+        self._next = 0.0  # when it may read on: what it did not read in time it does not make up for
         self.frames: list[tuple[float, Frame]] = []
 
     def run(self) -> None:
@@ -98,11 +97,11 @@ class Reader(threading.Thread):
         self._connection.close()
 
     def _read(self) -> bytes:
-        if self._bytes_per_second:
-            ahead = self._count / self._bytes_per_second - (time.monotonic() - self._began)
-            time.sleep(max(0.0, ahead))
-        portion = self._connection.recv(_READ_BYTES if self._bytes_per_second else 65536)
-        self._count += len(portion)
+        if not self._bytes_per_second:
+            return self._connection.recv(65536)
+        time.sleep(max(0.0, self._next - time.monotonic()))
+        portion = self._connection.recv(_READ_BYTES)
+        self._next = max(self._next, time.monotonic()) + len(portion) / self._bytes_per_second
         return portion
 
     def report(self) -> tuple[float, str]:
