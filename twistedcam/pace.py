@@ -45,8 +45,10 @@ _FILL_AT_LEAST_BYTES = 3000
 _RATE_WINDOW_SECONDS = 5.0  # two of them are remembered
 _SHORTEST_WAIT_SECONDS = 0.001
 _LONGEST_WAIT_SECONDS = 0.25
+_FULL_WINDOW_WAIT_SECONDS = 0.005
 
-# struct tcp_info, linux/tcp.h: tcpi_min_rtt in microseconds, tcpi_delivery_rate in bytes a second.
+# struct tcp_info, linux/tcp.h: tcpi_notsent_bytes, tcpi_min_rtt in microseconds, tcpi_delivery_rate in bytes a second.
+_UNSENT = struct.Struct("@144xI")
 _MIN_RTT = struct.Struct("@148xI")
 _DELIVERY_RATE = struct.Struct("@160xQ")
 _TCP_INFO_BYTES = 168
@@ -125,24 +127,27 @@ class Link:
         return int(count)
 
     def _drain_seconds(self, unacknowledged: int) -> float:
-        rate, min_rtt = self._measure()
+        rate, min_rtt, unsent = self._measure()
         allowed = max(_FILL_AT_LEAST_BYTES, _FILL * rate * min_rtt)
         excess = unacknowledged - allowed
+        if unsent:  # the viewer's window is full: what it has not read yet is older than what is to come
+            return _FULL_WINDOW_WAIT_SECONDS
         if excess <= 0:
             return 0.0
         drain = excess / rate if rate else min_rtt
         return min(max(drain, _SHORTEST_WAIT_SECONDS), _LONGEST_WAIT_SECONDS)
 
-    def _measure(self) -> tuple[int, float]:
-        """The link's rate in bytes a second (0: not known yet) and its delay in seconds."""
+    def _measure(self) -> tuple[int, float, int]:
+        """Bytes a second (0: not known yet), the delay in seconds, and the bytes that have not been sent."""
         info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
         if len(info) < _TCP_INFO_BYTES:
-            return 0, 0.0
+            return 0, 0.0, 0
         (min_rtt,) = _MIN_RTT.unpack_from(info)
+        (unsent,) = _UNSENT.unpack_from(info)
         (rate,) = _DELIVERY_RATE.unpack_from(info)
         now = self._seconds()
         if now - self._window_began > _RATE_WINDOW_SECONDS:
             self._window_began = now
             self._rates = (0, self._rates[0])
         self._rates = (max(rate, self._rates[0]), self._rates[1])
-        return max(self._rates), min_rtt / 1e6
+        return max(self._rates), min_rtt / 1e6, unsent
