@@ -13,6 +13,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
@@ -22,6 +23,7 @@ class Running(ProcessProtocol):
 
     def __init__(self) -> None:
         self.output = ""
+        self.signalled: int | None = None  # what ended it, if it was a signal
         self.ended: Deferred[int] = Deferred()
         self._awaited: list[tuple[str, Deferred[re.Match[str]]]] = []
 
@@ -31,6 +33,7 @@ class Running(ProcessProtocol):
 
     def processEnded(self, reason: Failure) -> None:  # noqa: N802
         status = 0 if reason.check(ProcessDone) else getattr(reason.value, "exitCode", None)
+        self.signalled = getattr(reason.value, "signal", None)
         for _, told in self._awaited:
             told.errback(AssertionError(f"the process ended with {status} and said: {self.output}"))
         self._awaited = []
@@ -65,16 +68,18 @@ class ProcessTestCase(TestCase):
         self.folder = self.mktemp()
         os.mkdir(self.folder)
 
-    def start(self, program: str, *words: str) -> Running:
-        """A program of this Python's own folder, or a file of this one with that Python."""
+    def start(self, program: str, *words: str, shell: str = "") -> Running:
+        """A program of this Python's own folder, or a file of this one with that Python; C{shell} is run before it."""
         running = Running()
         here = os.path.dirname(os.path.abspath(__file__))
         command = os.path.join(os.path.dirname(sys.executable), program)
         arguments = [command, *words]
         if program.endswith(".py"):
             arguments = [sys.executable, os.path.join(here, program), *words]
+        if shell:
+            arguments = ["/bin/sh", "-c", f'{shell} && exec "$@"', "sh", *arguments]
         environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
-        environment["PYTHONUNBUFFERED"] = "1"
+        environment |= {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.path.join(here, "plugins")}
         reactor.spawnProcess(running, arguments[0], arguments, environment, self.folder)  # type: ignore[attr-defined]
         self.addCleanup(self.finish, running)
         return running
@@ -95,6 +100,11 @@ class ProcessTestCase(TestCase):
     def watch(self, *options: str) -> Running:
         """A headless viewer of that server."""
         return self.twistd("camstream-client", "--endpoint", "unix:camera", "--headless", *options)
+
+
+def turn() -> Deferred[None]:
+    """Fires in the reactor's next turn."""
+    return deferLater(reactor, 0.001)  # type: ignore[arg-type]
 
 
 def coroutine(test: Callable[[Any], Any]) -> Callable[[Any], Any]:

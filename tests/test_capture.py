@@ -16,7 +16,8 @@ from twisted.trial.unittest import TestCase
 
 from twistedcam import codec
 from twistedcam.broadcast import Hub
-from twistedcam.capture import CLOSED, LOST, OPENING, Capture, Settings
+from twistedcam.capture import CLOSED, LOST, OPENING, Capture
+from twistedcam.encoder import Settings
 from twistedcam.frame import LIVE, NO_SIGNAL
 from twistedcam.interfaces import CameraError
 from twistedcam.polling import CameraThread
@@ -106,12 +107,6 @@ class SteppedCaptureTests(TestCase):
         self.step(3)
         self.assertEqual(self.encoded, 0)
         self.assertEqual(codec.decode(self.sink.frames[0]).shape, (240, 320, 3))
-
-    def test_sizes(self) -> None:
-        """Pictures are made narrower, never wider, and 0 leaves them."""
-        for width, expected in ((32, 32), (64, 64), (320, 64), (0, 64)):
-            settings = Settings(width=width)
-            self.assertEqual(settings.resize(np.zeros((48, 64, 3), np.uint8)).shape, (expected * 3 // 4, expected, 3))
 
     def test_released_when_nobody_watches(self) -> None:
         """Nothing is encoded from the moment the last viewer goes, and 5 s later the camera is closed."""

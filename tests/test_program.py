@@ -89,7 +89,7 @@ class ProgramTests(TestCase):
         self.publish(100)
         self.sequence += 3
         self.publish(110)
-        await self.until(lambda: self.shows(110) and program.viewer.age(program.viewer.newest) is not None)  # type: ignore
+        await self.until(lambda: self.shows(110) and program.viewer.newest.age is not None)  # type: ignore
         name, fps, age, dropped = program._status(program.viewer.newest)
         self.assertEqual((name, fps), ("desk: live", "1.0 fps"))
         self.assertRegex(age, r"^age \d+ ms$")

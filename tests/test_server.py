@@ -183,12 +183,12 @@ class MemoryTests(TestCase):
         """Pings that come while a frame is on its way get one answer, to the newest, before the next frame."""
         viewer, transport = self.viewer()
         self.desk.publish(frame(1))
-        for sent in range(1000):
+        for sent in range(100):
             viewer.dataReceived(pack_json({"type": "ping", "sent": sent}))
         self.desk.publish(frame(2))
         self.assertEqual(self.drain(transport), [1])
         (pong,) = self.drain(transport)
-        self.assertEqual(pong["sent"], 999)
+        self.assertEqual(pong["sent"], 99)
         self.assertEqual(self.drain(transport), [2])
 
     def test_garbage(self) -> None:
@@ -226,6 +226,46 @@ class MemoryTests(TestCase):
         self.assertFalse(slow_transport.disconnected)
         self.assertIn("took nothing for 30 s", stalled.reason)
         self.assertEqual(slow.reason, "it left")
+
+    def test_half_a_message(self) -> None:
+        """A viewer that sends half a message and then nothing is ended; one that goes on in time is not."""
+        silent, silent_transport = self.viewer()
+        slow, slow_transport = self.viewer()
+        ping = pack_json({"type": "ping", "sent": 1.0})
+        for viewer in (silent, slow):
+            viewer.dataReceived(ping[:12])
+        for second in range(62):
+            self.clock.advance(1)
+            if second % 20 == 19:
+                slow.dataReceived(ping[12:] + ping[:12])
+        self.assertTrue(silent_transport.disconnected)
+        self.assertIn("half a message", silent.reason)
+        self.assertFalse(slow_transport.disconnected)
+
+    def test_too_many_messages(self) -> None:
+        """A viewer that sends more messages in a second than any use has is ended; one that keeps to it is not."""
+        viewer, transport = self.viewer()
+        ping = pack_json({"type": "ping", "sent": 1.0})
+        for _ in range(5):
+            viewer.dataReceived(ping * 100)
+            self.clock.advance(1)
+        self.assertFalse(transport.disconnected)
+        viewer.dataReceived(ping * 101)
+        self.assertTrue(transport.disconnected)
+        self.assertIn("more than 100 messages in a second", viewer.reason)
+
+    def test_cameras(self) -> None:
+        """Who asks is told which cameras there are."""
+        viewer, transport = self.viewer()
+        viewer.dataReceived(pack_json({"type": "cameras"}))
+        self.assertEqual(self.drain(transport), [{"type": "cameras", "cameras": ["desk", "door"]}])
+
+    def test_counted_elsewhere(self) -> None:
+        """Those who watch in other ways take places, too."""
+        factory = CameraFactory(self.clock, {"desk": self.desk}, self.desk, max_viewers=3, count_viewers=lambda: 3)
+        viewer = factory.buildProtocol(None)
+        viewer.makeConnection(StringTransport())
+        self.assertFalse(viewer.is_watching)
 
     def test_idle_is_not_stalled(self) -> None:
         """Where there is nothing to send, nobody is ended for not taking it."""
@@ -426,7 +466,7 @@ class SocketTests(TestCase):
             for sequence in range(300):
                 self.hub.publish(frame(sequence))
                 await deferLater(reactor, 0)  # type: ignore[arg-type]
-            viewer.end_if_stalled(reactor.seconds() + 31)  # type: ignore[attr-defined]
+            viewer.sweep(reactor.seconds() + 31)  # type: ignore[attr-defined]
             while self.factory.viewers:
                 await deferLater(reactor, 0)  # type: ignore[arg-type]
             deaf.transport.resumeProducing()

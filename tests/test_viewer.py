@@ -131,14 +131,28 @@ class ConnectionTests(TestCase):
         """A frame's age is by the server's clock, wherever ours stands."""
         connection, _ = self.connect()
         connection.dataReceived(frame(1, captured=5000.0))
-        self.assertIsNone(self.viewer.age(self.frames[0]))
+        self.assertIsNone(self.frames[0].age)
         self.clock.advance(0.02)
         connection.dataReceived(pack_json({"type": "pong", "sent": 0.0, "clock": 5000.11}))
         self.clock.advance(1)
-        age = self.viewer.age(self.frames[0])
+        age = self.frames[0].age
         assert age is not None
         self.assertAlmostEqual(age, 1.12)
-        self.assertIsNone(self.viewer.age(Frame.from_jpeg(JPEG)))
+        self.assertIsNone(Frame.from_jpeg(JPEG).age)
+
+    def test_age_after_the_clock_was_set(self) -> None:
+        """When the server's clock is set, no wrong age is told: none until the next pong, and then the right one."""
+        for jump in (-3600.0, 3600.0):
+            connection, _ = self.connect()
+            start = self.clock.seconds()
+            connection.dataReceived(pack_json({"type": "pong", "sent": start, "clock": 5000.0}))
+            connection.dataReceived(frame(1, captured=4999.95) + frame(2, captured=5000.0 + jump))
+            self.assertIsNone(self.frames[-1].age)
+            connection.dataReceived(pack_json({"type": "pong", "sent": start, "clock": 5000.05 + jump}))
+            age = self.frames[-1].age
+            assert age is not None
+            self.assertAlmostEqual(age, 0.05)
+            connection.connectionLost(LOST)
 
     def test_fps(self) -> None:
         """The rate is that of the last two seconds."""

@@ -7,7 +7,7 @@ import secrets
 from collections import OrderedDict
 from typing import Any
 
-from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.checkers import ICredentialsChecker, InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.credentials import IUsernamePassword, UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
@@ -76,7 +76,15 @@ class _Password(UsernamePassword):  # type: ignore[misc]
 
 def make_portal(checkers: list[ICredentialsChecker]) -> Portal:
     """A portal for L{PasswordGuard}, which asks C{checkers}."""
+    for checker in checkers:
+        if isinstance(checker, InMemoryUsernamePasswordDatabaseDontUse):
+            # Twisted's --auth memory: fills it with text, which equals no login's bytes.
+            checker.users = {_to_bytes(name): _to_bytes(password) for name, password in checker.users.items()}
     return Portal(_Realm(), checkers)
+
+
+def _to_bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
 
 
 @implementer(IGuard)

@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from twistedcam.frame import Frame
 from twistedcam.interfaces import ISink
 from twistedcam.pace import RateLimit
 
+_FPS_WINDOW_SECONDS = 2.0
+_MOST_REMEMBERED = 250
 
-class Outlet:
+
+@dataclass(eq=False)
+class Tally:
+    """What became of the frames of one viewer, or of all."""
+
+    begun: int = 0
+    dropped: int = 0
+    sent_bytes: int = 0
+
+    def add(self, other: Tally) -> None:
+        """Count what C{other} has counted, too."""
+        self.begun += other.begun
+        self.dropped += other.dropped
+        self.sent_bytes += other.sent_bytes
+
+
+class Outlet(Tally):
     """
     One viewer's place at a hub, where at most one frame waits.
 
     A frame that finds its sink busy waits; a newer one replaces it, so that what is sent next is always the newest.
+    C{viewer} says who it is, for people.
     """
 
-    def __init__(self, sink: ISink) -> None:
+    def __init__(self, sink: ISink, viewer: str = "") -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.waiting: Frame | None = None
+        self.newest: Frame | None = None  # of those that it was sent
         self._sink = sink
         self._limit = RateLimit(0)
-        self.waiting: Frame | None = None
-        self.begun = 0
-        self.dropped = 0
+        self._captured: deque[float] = deque(maxlen=_MOST_REMEMBERED)
 
     def limit(self, fps: float) -> None:
         """From now on let at most C{fps} frames a second through; 0 is all."""
@@ -45,8 +68,15 @@ class Outlet:
             frame, self.waiting = self.waiting, None
             self._begin(frame)
 
+    def fps(self, now: float) -> float:
+        """Frames a second that it was sent in the two seconds before C{now}, in seconds since the epoch."""
+        return sum(captured > now - _FPS_WINDOW_SECONDS for captured in self._captured) / _FPS_WINDOW_SECONDS
+
     def _begin(self, frame: Frame) -> None:
         self.begun += 1
+        self.sent_bytes += len(frame.payload)
+        self.newest = frame
+        self._captured.append(frame.captured or 0.0)
         self._sink.begin(frame)
 
 
@@ -61,15 +91,29 @@ class Hub:
         self.on_demand = on_demand
         self._outlets: dict[Outlet, None] = {}
         self._newest: Frame | None = None
+        self._gone = Tally()
+
+    def __iter__(self) -> Iterator[Outlet]:
+        return iter(tuple(self._outlets))
+
+    def __len__(self) -> int:
+        return len(self._outlets)
 
     @property
     def is_watched(self) -> bool:
         """Whether anybody is there to see a frame."""
         return bool(self._outlets)
 
-    def attach(self, sink: ISink) -> Outlet:
+    def tally(self) -> Tally:
+        """What became of the frames of all who watch or watched."""
+        total = Tally()
+        for one in (self._gone, *self._outlets):
+            total.add(one)
+        return total
+
+    def attach(self, sink: ISink, viewer: str = "") -> Outlet:
         """A place for C{sink}, which gets the newest frame at once."""
-        outlet = Outlet(sink)
+        outlet = Outlet(sink, viewer)
         self._outlets[outlet] = None
         if len(self._outlets) == 1:
             self.on_demand()
@@ -82,6 +126,7 @@ class Hub:
         if outlet not in self._outlets:
             return
         del self._outlets[outlet]
+        self._gone.add(outlet)
         if not self._outlets:
             self._newest = None  # the next one to come is not to see how things were
             self.on_demand()

@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from twistedcam.codec import Image
 from twistedcam.interfaces import BrokenPictureError, CameraError, ICamera
+from twistedcam.plugin import find_plugin, open_plugin
 
 # What goes wrong is said by our own errors, once and with its reason.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -24,6 +25,7 @@ if "OPENCV_LOG_LEVEL" not in os.environ:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 TEST_CARD = "test"
+_PLUGIN = "plugin:"
 _TEST_CARD_FPS = 30
 _USUAL_FPS = 25  # of sources that do not tell their own
 _URL_TIMEOUT_MS = 5000
@@ -33,7 +35,7 @@ _AT_ONCE_SECONDS = 0.002
 
 @dataclass(frozen=True)
 class Source:
-    """What C{--camera} names: C{kind} is device, file, url or test, C{target} what is opened, C{name} its name."""
+    """What C{--camera} names: C{kind} is one of L{_OPENERS}, C{target} what is opened, C{name} what it is called."""
 
     name: str
     kind: str
@@ -54,6 +56,9 @@ def parse_source(text: str) -> Source:
         return Source(name or f"camera-{int(target)}", "device", str(int(target)))
     if target.startswith("/dev/"):
         return Source(name or os.path.basename(target), "device", target)
+    if target.startswith(_PLUGIN):
+        plugin = find_plugin(target.removeprefix(_PLUGIN)).name
+        return Source(name or plugin, "plugin", plugin)
     if "://" in target:
         return Source(name or urlsplit(target).hostname or "url", "url", target)
     _check_file(target)
@@ -65,6 +70,8 @@ def _check_file(path: str) -> None:
         raise CameraError(
             f"there is no video file {path!r}: name a file that exists, a number (0), a /dev/videoN, a URL or 'test'"
         )
+    if not os.path.isfile(path):  # a pipe would be waited for, here and for ever
+        raise CameraError(f"{path!r} is no file: name a video file, a number (0), a /dev/videoN, a URL or 'test'")
     OpenCVCamera(path, cv2.CAP_ANY, waits=True).close()
 
 
@@ -235,4 +242,5 @@ _OPENERS: dict[str, Callable[[str], ICamera]] = {
     "file": _open_file,
     "url": _open_url,
     "test": TestCard,
+    "plugin": open_plugin,
 }

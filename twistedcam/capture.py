@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import imutils
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -18,15 +15,14 @@ from twisted.logger import Logger
 from twistedcam import codec
 from twistedcam.broadcast import Hub
 from twistedcam.camera import no_signal_card
-from twistedcam.codec import CodecError, Image
-from twistedcam.frame import LIVE, NO_SIGNAL, Frame, stamp
+from twistedcam.codec import CodecError
+from twistedcam.encoder import Encoder, Settings
+from twistedcam.frame import LIVE, NO_SIGNAL, Frame
 from twistedcam.interfaces import BrokenPictureError, CameraError, ICamera
 from twistedcam.pace import RateLimit
 from twistedcam.polling import CameraThread, Polling
 
 log = Logger()
-
-JPEG, PICKLE = "jpeg", "pickle"
 
 CLOSED, OPENING, LOST = "closed", "opening", "lost"  # and frame.LIVE
 
@@ -36,27 +32,13 @@ MOST_HANGING = 3  # each holds a thread and the device
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.5, 10.0
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How pictures become frames: C{width} in pixels (0: as captured), C{fps} at most (0: all), JPEG C{quality}."""
-
-    width: int = 320
-    fps: float = 0.0
-    quality: int = 80
-
-    def resize(self, image: Image) -> Image:
-        """C{image} at our width and its own proportions; it is never enlarged."""
-        if not self.width or image.shape[1] <= self.width:
-            return image
-        return imutils.resize(image, width=self.width)  # type: ignore[no-any-return]
-
-
 class Capture(Service):
     """
     Polls one camera while anybody watches and publishes each picture, encoded once, to its hubs.
 
-    C{open_camera} is called in a thread, anew after each loss; C{hubs} maps an
-    encoding ("jpeg", "pickle") to the L{Hub} of those who get it.
+    C{open_camera} is called in a thread, anew after each loss; C{hubs} maps an encoding (see L{encoder}) to the L{Hub}
+    of those who get it. C{state}, C{reason} and C{since} say how the camera is; C{grabbed}, C{encoded}, C{broken}
+    and C{losses} count; C{problem} says what was wrong with the last broken picture.
     """
 
     def __init__(
@@ -69,20 +51,19 @@ class Capture(Service):
         make_thread: Callable[[], Any] = CameraThread,
     ) -> None:
         self.state = CLOSED
-        self.reason = ""
+        self.reason = self.problem = ""
+        self.since: float | None = None
+        self.grabbed = self.encoded = self.broken = self.losses = 0
+        self.camera = name
+        self.hubs = hubs
         self._reactor = reactor
-        self._name = name
         self._open_camera = open_camera
-        self._hubs = hubs
-        self._settings = settings
+        self._encoder = Encoder(name, settings)
         self._limit = RateLimit(settings.fps)
-        self._sequence = itertools.count()  # drawn from in both threads, which it allows
         self._make_thread = make_thread
         self._trying: Deferred[None] | None = None
         self._ending: list[Polling[dict[str, Frame]]] = []  # those whose thread may still be in a read
         self._linger: IDelayedCall | None = None
-        self._since = 0.0
-        self._card_size = (settings.width or 640, (settings.width or 640) * 3 // 4)
         self._cards = LoopingCall(self._publish_card)
         self._cards.clock = reactor
         self._retry_seconds = FIRST_RETRY_SECONDS
@@ -100,13 +81,19 @@ class Capture(Service):
         self._stop_linger()
         self._close()
 
+    @property
+    def width(self) -> int:
+        """Of the full picture, in pixels."""
+        return self._encoder.size[0]
+
     def _wanted(self) -> list[str]:
-        return [encoding for encoding, hub in self._hubs.items() if hub.is_watched]
+        return [encoding for encoding, hub in self.hubs.items() if hub.is_watched]
 
     def _look(self, camera: ICamera, count: int) -> dict[str, Frame]:
         """In the camera's thread: pass over what is late or not due, and encode the rest."""
         for _ in range(count):
             taken = camera.grab()
+            self.grabbed += 1
         wanted = self._wanted()
         if not wanted or not self._limit.due(taken):
             return {}
@@ -115,19 +102,11 @@ class Capture(Service):
             image = codec.as_bgr(camera.retrieve())
         except CodecError as error:
             raise BrokenPictureError(str(error)) from None
-        return self._encode(wanted, self._settings.resize(image), captured)
+        return self._encode(wanted, image, captured)
 
-    def _encode(self, encodings: list[str], image: Image, captured: float, *state: str | float) -> dict[str, Frame]:
-        """One picture's frame in each encoding, made once whoever watches; called in the camera's thread too."""
-        sequence = next(self._sequence)
-        height, width = image.shape[:2]
-        frames = {}
-        if JPEG in encodings:
-            jpeg = codec.encode_jpeg(image, self._settings.quality)
-            frames[JPEG] = stamp(jpeg, self._name, sequence, captured, *state)  # type: ignore[arg-type]
-        if PICKLE in encodings:
-            payload = codec.encode_pickle(image)
-            frames[PICKLE] = Frame(payload, self._name, sequence, captured, width=width, height=height)
+    def _encode(self, encodings: list[str], image: codec.Image, captured: float, *state: Any) -> dict[str, Frame]:
+        frames = self._encoder.encode(encodings, image, captured, *state)
+        self.encoded += len(frames)
         return frames
 
     def _deliver(self, frames: Mapping[str, Frame]) -> None:
@@ -135,10 +114,15 @@ class Capture(Service):
             self._go_live()
         self._publish(frames)
 
+    def _pass_over(self, problem: str) -> None:
+        self.broken += 1
+        if problem != self.problem:
+            log.warn("{camera}: a broken picture is passed over: {problem}", camera=self.camera, problem=problem)
+        self.problem = problem
+
     def _publish(self, frames: Mapping[str, Frame]) -> None:
         for encoding, frame in frames.items():
-            self._card_size = (frame.width, frame.height)
-            self._hubs[encoding].publish(frame)
+            self.hubs[encoding].publish(frame)
 
     def _demand_changed(self) -> None:
         if not self.running:
@@ -157,7 +141,7 @@ class Capture(Service):
 
     def _release(self) -> None:
         self._linger = None
-        log.info("{camera}: nobody watches, the camera is released", camera=self._name)
+        log.info("{camera}: nobody watches, the camera is released", camera=self.camera)
         self._close()
 
     def _close(self) -> None:
@@ -166,7 +150,7 @@ class Capture(Service):
             trying.addErrback(lambda failure: failure.trap(CancelledError))
             trying.cancel()
         self._stop_cards()
-        self.state, self.reason = CLOSED, ""
+        self.state, self.reason, self.since = CLOSED, "", None
         self._retry_seconds = FIRST_RETRY_SECONDS
 
     async def _keep_trying(self) -> None:
@@ -181,7 +165,7 @@ class Capture(Service):
             except (CameraError, CodecError) as error:
                 self._go_lost(str(error))
             except Exception as error:
-                log.failure("{camera}: the camera failed in an unforeseen way", camera=self._name)
+                log.failure("{camera}: the camera failed in an unforeseen way", camera=self.camera)
                 self._go_lost(f"{type(error).__name__}: {error}")
             await deferLater(self._reactor, self._next_retry())
 
@@ -190,7 +174,9 @@ class Capture(Service):
         self._ending = [polling for polling in self._ending if not polling.has_ended]
         if len(self._ending) >= MOST_HANGING:
             raise CameraError("it hangs, and has to be unplugged and plugged in again")
-        polling = Polling(self._reactor, self._make_thread(), self._open_camera, self._look, self._deliver)
+        polling = Polling(
+            self._reactor, self._make_thread(), self._open_camera, self._look, self._deliver, self._pass_over
+        )
         self._ending.append(polling)
         await polling.run()
 
@@ -201,15 +187,16 @@ class Capture(Service):
 
     def _go_live(self) -> None:
         self._stop_cards()
-        self.state, self.reason = LIVE, ""
+        self.state, self.reason, self.since = LIVE, "", None
         self._retry_seconds = FIRST_RETRY_SECONDS
-        log.info("{camera}: live", camera=self._name)
+        log.info("{camera}: live", camera=self.camera)
 
     def _go_lost(self, reason: str) -> None:
         if self.state != LOST:
-            self._since = time.time()
+            self.since = time.time()
+            self.losses += 1
         if reason != self.reason:
-            log.warn("{camera}: no signal: {reason}; trying again", camera=self._name, reason=reason)
+            log.warn("{camera}: no signal: {reason}; trying again", camera=self.camera, reason=reason)
         self.state, self.reason = LOST, reason
         if not self._cards.running:
             self._cards.start(CARD_SECONDS)
@@ -219,5 +206,7 @@ class Capture(Service):
             self._cards.stop()
 
     def _publish_card(self) -> None:
-        card = no_signal_card(*self._card_size, self._name, self.reason, self._since)
-        self._publish(self._encode(self._wanted(), card, time.time(), NO_SIGNAL, self.reason, self._since))
+        now = time.time()
+        since = now if self.since is None else self.since
+        card = no_signal_card(*self._encoder.size, self.camera, self.reason, since)
+        self._publish(self._encode(self._wanted(), card, now, NO_SIGNAL, self.reason, since))

@@ -14,7 +14,7 @@ from twisted.internet.endpoints import clientFromString
 from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion, optionsForClientTLS, platformTrust
 from twisted.python import usage
 
-from twistedcam import snapshot
+from twistedcam import process, snapshot
 from twistedcam.credentials import KeyCredentials, NoCredentials, PasswordCredentials
 from twistedcam.display import DisplayError, OpenCVDisplay, check_display
 from twistedcam.options import drop_default_pidfile, number
@@ -134,6 +134,8 @@ def makeService(options: Options, reactor: Any = None) -> Program:
     """The viewer as a service, which ends the process when it is done."""
     if reactor is None:
         from twisted.internet import reactor
+
+        process.prepare(reactor)
 
     def leave(status: int) -> None:
         if status:

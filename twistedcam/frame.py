@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -38,7 +39,8 @@ class Frame:
     """
     One encoded picture: C{captured} and C{since} in seconds since the epoch, sizes in pixels.
 
-    C{captured} is None where the source does not tell, C{reason} and C{since} belong to the state C{no-signal}.
+    C{captured} is None where the source does not tell, C{reason} and C{since} belong to the state C{no-signal};
+    C{clock} tells the present time of day where the frame was taken, None while that is not known.
     """
 
     payload: bytes
@@ -50,6 +52,13 @@ class Frame:
     since: float | None = None
     width: int = 0
     height: int = 0
+    clock: Callable[[], float | None] = field(default=time.time, compare=False, repr=False)
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the picture was taken, by the clock where it was; None where that is not known."""
+        now = self.clock()
+        return None if now is None or self.captured is None else now - self.captured
 
     @cached_property
     def message(self) -> bytes:
@@ -57,7 +66,7 @@ class Frame:
         return pack(self.payload)
 
     @classmethod
-    def from_jpeg(cls, payload: bytes) -> Frame:
+    def from_jpeg(cls, payload: bytes, clock: Callable[[], float | None] = time.time) -> Frame:
         """The frame in C{payload}; a JPEG without our metadata is one too. Raises L{FrameError}."""
         size: tuple[int, int] | None = None
         metadata: dict[str, Any] = {}
@@ -69,7 +78,7 @@ class Frame:
                 metadata = _parse_metadata(payload[start:end]) or metadata
         if size is None or 0 in size:
             raise FrameError("the JPEG does not say how large it is")
-        return cls(payload, **metadata, width=size[0], height=size[1])
+        return cls(payload, **metadata, width=size[0], height=size[1], clock=clock)
 
 
 def stamp(

@@ -93,6 +93,11 @@ class Int64StringReceiver(Protocol):
         self.dataReceived(b"")
 
     @property
+    def is_amid_message(self) -> bool:
+        """Whether a part of a message has come, and its end has not."""
+        return bool(self._prefix) or self._missing is not None
+
+    @property
     def unfinished_prefix(self) -> bytes:
         """What has come of a length of which not all has."""
         return self._prefix

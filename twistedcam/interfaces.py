@@ -37,6 +37,15 @@ class ICamera(Interface):
         """Release the device."""
 
 
+class ICameraPlugin(Interface):
+    """A kind of camera that others provide, found by twisted.plugin."""
+
+    name = Attribute("What follows plugin: in --camera.")
+
+    def open() -> ICamera:
+        """An L{ICamera}, or an iterable of (H, W, 3) uint8 BGR arrays; may block. Raises L{CameraError}."""
+
+
 class ISink(Interface):
     """Where a hub's frames go: one viewer's connection, or a window."""
 

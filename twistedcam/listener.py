@@ -79,7 +79,8 @@ class Listener(Service):
             result.trap(CannotListenError, OSError)
             raise StartError(f"camstream: cannot listen on {self._description}: {_explain(result.value)}")
         address = result.getHost()
-        if not self._is_open and not is_local(address):
+        if not self._is_open and not is_local(address) and not self._description.startswith("systemd:"):
+            # Where systemd listens for us, this machine's administrator has said so.
             # Nobody is in yet: connections are accepted by the reactor, to which we have not returned.
             result.stopListening()
             raise StartError(

@@ -45,7 +45,8 @@ class Polling(Generic[Seen]):
     Opens a camera, polls it until it is lost or no longer wanted, and closes it.
 
     C{look} is called in the thread with the camera and the number of pictures
-    to grab; what it returns is handed to C{deliver} in the reactor's.
+    to grab; what it returns is handed to C{deliver} in the reactor's, and
+    what was wrong with a broken picture to C{pass_over}.
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class Polling(Generic[Seen]):
         open_camera: Callable[[], ICamera],
         look: Callable[[ICamera, int], Seen],
         deliver: Callable[[Seen], None],
+        pass_over: Callable[[str], None] = lambda problem: None,
     ) -> None:
         self._reactor = reactor
         self._thread = thread
         self._open_camera = open_camera
         self._look = look
         self._deliver = deliver
+        self._pass_over = pass_over
         self._camera: ICamera | None = None
         self._loop: LoopingCall | None = None
         self._lost: Deferred[None] = Deferred()
@@ -134,7 +137,10 @@ class Polling(Generic[Seen]):
     def _passed_over(self, failure: Failure) -> None:
         # A camera may give a broken picture now and then; one that gives no other stalls.
         failure.trap(BrokenPictureError)
-        self._broken = f": {failure.getErrorMessage()}"
+        if not self._over:
+            problem = failure.getErrorMessage()
+            self._broken = f": {problem}"
+            self._pass_over(problem)
 
     def _await_picture(self) -> None:
         if self._stall is not None:

@@ -28,7 +28,10 @@ log = Logger()
 
 MIB = 1024 * 1024
 _AGES_REMEMBERED = 10_000
-_RETRY = backoffPolicy(initialDelay=0.25, maxDelay=5.0)
+# A network that was cut and is back is found by the next attempt, not by this one's
+# ever rarer ones.
+_CONNECT_SECONDS = 5
+RETRY = backoffPolicy(initialDelay=0.25, maxDelay=5.0)
 
 
 class Program(MultiService):
@@ -56,7 +59,7 @@ class Program(MultiService):
         limit = options["max-message"] * MIB
         factory = ViewerFactory(self.viewer, reactor, options["camera"], limit, options["make_credentials"])
         endpoint = ReportingEndpoint(_endpoint(options, reactor), self._attempt_failed)
-        ClientService(endpoint, factory, _RETRY, clock=reactor).setServiceParent(self)
+        ClientService(endpoint, factory, RETRY, clock=reactor).setServiceParent(self)
 
     def startService(self) -> None:
         """Open the window and connect: after twistd has gone to the background, if it does."""
@@ -76,7 +79,7 @@ class Program(MultiService):
         viewer = self.viewer
         if viewer.received == 1:
             self._first_at = viewer.monotonic()
-        age = viewer.age(frame)
+        age = frame.age
         if age is not None:
             self._ages.append(age)
         if self._snapshot is not None:
@@ -129,7 +132,7 @@ class Program(MultiService):
         if frame is None or self.window is None:
             return []
         viewer = self.viewer
-        age = viewer.age(frame)
+        age = frame.age
         missed = viewer.dropped + viewer.received - self.window.shown
         return [
             f"{frame.camera or self._server}: {frame.state}",
@@ -164,5 +167,5 @@ def _endpoint(options: Mapping[str, Any], reactor: Any) -> IStreamClientEndpoint
     if options["endpoint"] is not None:
         plain = clientFromString(reactor, options["endpoint"])
     else:
-        plain = HostnameEndpoint(reactor, options["host"], options["port"])
+        plain = HostnameEndpoint(reactor, options["host"], options["port"], timeout=_CONNECT_SECONDS)
     return wrapClientTLS(options["tls_context"], plain) if options["tls_context"] else plain

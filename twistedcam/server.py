@@ -29,6 +29,7 @@ MAX_VIEWERS = 500
 LEFT = "it left"
 _SWEEP_SECONDS = 1.0
 _MOST_FPS = 1000.0
+_MOST_MESSAGES_A_SWEEP = 100  # a viewer of ours sends one a second, and a handful at its beginning
 
 
 class ViewerConnection(MessageReceiver):
@@ -53,7 +54,9 @@ class ViewerConnection(MessageReceiver):
         self.reason = LEFT
         self._hub: Hub | None = None
         self._outlet: Outlet | None = None
-        self._ping: dict[str, Any] | None = None
+        self._questions: dict[str, dict[str, Any]] = {}  # of each kind the newest that waits for its answer
+        self._messages = 0  # since the last sweep
+        self._amid_message_since: float | None = None
 
     def connectionMade(self) -> None:
         self._sink = TransportSink(self.transport, self.factory.clock, self._ready)
@@ -91,20 +94,32 @@ class ViewerConnection(MessageReceiver):
         super().refuse(reason)
 
     def jsonReceived(self, message: dict[str, Any]) -> None:
-        """Do what a hello or a ping asks; other types are for versions to come."""
-        if message.get("type") == "hello" and self._guard is not None:
+        """Do what a hello asks and answer questions; other types are for versions to come."""
+        self._amid_message_since = None
+        self._messages += 1
+        kind = message.get("type")
+        if self._messages > _MOST_MESSAGES_A_SWEEP:
+            self.refuse(f"it sent more than {_MOST_MESSAGES_A_SWEEP} messages in a second")
+        elif kind == "hello" and self._guard is not None:
             self._knock(self._guard, message)
-        elif message.get("type") == "hello":
+        elif kind == "hello":
             self._hello(message)
-        elif message.get("type") == "ping" and self._guard is None:
-            self._ping = message
-            self._pong()
+        elif kind in _ANSWERS and self._guard is None:
+            self._questions[kind] = message
+            self._answer()
 
-    def end_if_stalled(self, now: float) -> None:
-        """End the connection if a frame has waited for it for L{PROGRESS_SECONDS}."""
+    def sweep(self, now: float) -> None:
+        """Once a second: end the connection if a frame, or the end of a message, was waited for too long."""
+        self._messages = 0
         since = self._sink.waiting_since
         if since is not None and now - since > PROGRESS_SECONDS:
             self.refuse(f"it took nothing for {PROGRESS_SECONDS:.0f} s")
+        elif not self.is_amid_message:
+            self._amid_message_since = None
+        elif self._amid_message_since is None:
+            self._amid_message_since = now
+        elif now - self._amid_message_since > PROGRESS_SECONDS:
+            self.refuse(f"it has sent half a message, and not the rest for {PROGRESS_SECONDS:.0f} s")
 
     def _knock(self, guard: IGuard, hello: dict[str, Any]) -> None:
         if self._admission is not None and not self._admission.called:
@@ -135,7 +150,7 @@ class ViewerConnection(MessageReceiver):
 
     def _has_room(self) -> bool:
         """Whether there is room for one more; if not, the viewer is sent away."""
-        if self.factory.has_room():
+        if self.is_watching or self.factory.has_room():
             return True
         full = f"{self.factory.max_viewers} are watching, which is all that may"
         if self.factory.sends_pickles:
@@ -182,7 +197,7 @@ class ViewerConnection(MessageReceiver):
         if self._hub is not hub or self._outlet is None:
             self._unwatch()
             self._hub = hub
-            self._outlet = hub.attach(self._sink)
+            self._outlet = hub.attach(self._sink, self.peer)
         self._outlet.limit(fps)
 
     def _unwatch(self) -> None:
@@ -191,17 +206,28 @@ class ViewerConnection(MessageReceiver):
         self._hub = self._outlet = None
 
     def _ready(self) -> None:
-        self._pong()
+        self._answer()
         if self._outlet is not None:
             self._outlet.resume()
 
-    def _pong(self) -> None:
-        """Answer the newest ping, between frames: at most one pong ever waits."""
-        if self._ping is None:
-            return
-        pong = {"type": "pong", "sent": self._ping.get("sent"), "clock": time.time()}
-        if self._sink.send(pack_json(pong)):
-            self._ping = None
+    def _answer(self) -> None:
+        """Answer, between frames, what was asked: of each kind at most one answer ever waits."""
+        while self._questions:
+            kind, question = next(iter(self._questions.items()))
+            if not self._sink.send(pack_json(_ANSWERS[kind](self.factory, question))):
+                return
+            del self._questions[kind]
+
+
+def _pong(factory: CameraFactory, ping: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "pong", "sent": ping.get("sent"), "clock": time.time()}
+
+
+def _cameras(factory: CameraFactory, question: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "cameras", "cameras": list(factory.hubs)}
+
+
+_ANSWERS = {"ping": _pong, "cameras": _cameras}
 
 
 class CameraFactory(ServerFactory):
@@ -210,7 +236,8 @@ class CameraFactory(ServerFactory):
 
     C{hubs} maps each camera's name to the hub of its JPEG frames, the first
     being the default; C{silent_hub} feeds those who have not said hello;
-    C{make_guard} makes the guard of each connection, None for an open door.
+    C{make_guard} makes the guard of each connection, None for an open door;
+    C{count_viewers} counts towards C{max_viewers} those who watch in other ways, too.
     """
 
     noisy = False
@@ -222,15 +249,17 @@ class CameraFactory(ServerFactory):
         silent_hub: Hub,
         make_guard: Callable[[], IGuard | None] = lambda: None,
         max_viewers: int = MAX_VIEWERS,
+        count_viewers: Callable[[], int] | None = None,
     ) -> None:
         self.clock = clock
         self.max_viewers = max_viewers
         self.turns = Turns(clock)
         self._make_guard = make_guard
+        self._count_viewers = count_viewers or self._count_own_viewers
         self.hubs = hubs
         self.silent_hub = silent_hub
         self.viewers: set[ViewerConnection] = set()
-        self._sweep = LoopingCall(self._end_stalled)
+        self._sweep = LoopingCall(self._sweep_viewers)
         self._sweep.clock = clock
 
     @property
@@ -240,7 +269,10 @@ class CameraFactory(ServerFactory):
 
     def has_room(self) -> bool:
         """Whether one more may watch."""
-        return sum(viewer.is_watching for viewer in self.viewers) < self.max_viewers
+        return self._count_viewers() < self.max_viewers
+
+    def _count_own_viewers(self) -> int:
+        return sum(viewer.is_watching for viewer in self.viewers)
 
     def is_crowded(self) -> bool:
         """Whether more wait to be let in than could all watch: strangers are not to take the place of viewers."""
@@ -270,7 +302,7 @@ class CameraFactory(ServerFactory):
         count = len(self.viewers)
         log.info("viewer {peer} gone ({reason}), {count} watching", peer=viewer.peer, reason=viewer.reason, count=count)
 
-    def _end_stalled(self) -> None:
+    def _sweep_viewers(self) -> None:
         now = self.clock.seconds()
         for viewer in tuple(self.viewers):
-            viewer.end_if_stalled(now)
+            viewer.sweep(now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IPullProducer, IReactorTime, ITCPTransport
@@ -14,19 +15,30 @@ from twistedcam.frame import Frame
 from twistedcam.interfaces import ISink
 from twistedcam.pace import Link
 
+_PORTION_BYTES = 32 * 1024
+
 
 @implementer(ISink, IPullProducer)
 class TransportSink:
     """
     One viewer's connection: a message is written whole, and the next begins when it has left us.
 
-    C{on_ready} is called when a frame may be begun after L{may_begin} said no.
+    C{on_ready} is called when a frame may be begun after L{may_begin} said no; C{render} makes of a frame the bytes
+    that all viewers of a kind share.
     """
 
-    def __init__(self, transport: Any, clock: IReactorTime, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        transport: Any,
+        clock: IReactorTime,
+        on_ready: Callable[[], None],
+        render: Callable[[Frame], bytes] = attrgetter("message"),
+    ) -> None:
         self._transport = transport
         self._clock = clock
         self._on_ready = on_ready
+        self._render = render
+        self._rest = memoryview(b"")
         self._blocked = False
         self._alarm: IDelayedCall | None = None
         # A frame has been waiting for this viewer since then, by the clock.
@@ -63,7 +75,7 @@ class TransportSink:
 
     def begin(self, frame: Frame) -> None:
         """Send C{frame}."""
-        self._send(frame.message)
+        self._send(self._render(frame))
 
     def send(self, message: bytes) -> bool:
         """Send a small message between frames; False if one is under way and nothing was sent."""
@@ -84,10 +96,19 @@ class TransportSink:
                 self._link.held_up()
             message = message[sent:]
         self._blocked = True
-        self._transport.write(message)
+        self._rest = memoryview(message)
+        self._write_portion()
+
+    def _write_portion(self) -> None:
+        # The transport copies what it is given: of a large frame that a stalled viewer
+        # does not take, only so much is held for it alone.
+        portion, self._rest = self._rest[:_PORTION_BYTES], self._rest[_PORTION_BYTES:]
+        self._transport.write(bytes(portion))
 
     def close(self) -> None:
         """Call nobody any more, and let the transport end when what was written has gone: that is waited for, too."""
+        if self._rest:  # a message that was begun is finished
+            self._transport.write(bytes(self._rest))
         self.stopProducing()
         self.waiting_since = self._clock.seconds()
         self._raw.unregisterProducer()
@@ -98,12 +119,16 @@ class TransportSink:
             # TLS ends its socket by itself, which Twisted puts off while there is a producer.
             self._raw.unregisterProducer()
             return
+        if self._rest:
+            self._write_portion()
+            return
         self._blocked = False
         self._ready()
 
     def stopProducing(self) -> None:
         """The connection is gone."""
         self._blocked = True
+        self._rest = memoryview(b"")
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None

@@ -14,10 +14,12 @@ from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 from twisted.python import usage
 
+from twistedcam import process
 from twistedcam.auth import KeyGuard, PasswordGuard, make_portal
 from twistedcam.broadcast import Hub
 from twistedcam.camera import Source, parse_source
-from twistedcam.capture import JPEG, PICKLE, Capture, Settings
+from twistedcam.capture import Capture
+from twistedcam.encoder import ENCODINGS, JPEG, PICKLE, Settings
 from twistedcam.interfaces import CameraError, IGuard
 from twistedcam.listener import Listener
 from twistedcam.options import drop_default_pidfile, number
@@ -118,6 +120,8 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     """The server as a service."""
     if reactor is None:
         from twisted.internet import reactor
+
+        process.prepare(reactor)
     service = MultiService()
     settings = Settings(options["width"], options["fps"], options["quality"])
     hubs = {source.name: _add_camera(service, reactor, source, settings) for source in options["cameras"]}
@@ -165,6 +169,6 @@ def _make_guards(options: Options, share: Share | None) -> Callable[[], IGuard |
 
 
 def _add_camera(service: MultiService, reactor: Any, source: Source, settings: Settings) -> dict[str, Hub]:
-    hubs = {JPEG: Hub(), PICKLE: Hub()}
+    hubs = {encoding: Hub() for encoding in ENCODINGS}
     Capture(reactor, source.name, source.open, hubs, settings).setServiceParent(service)
     return hubs

@@ -16,6 +16,7 @@ log = Logger()
 
 _CLOCK_SAMPLES = 10
 _FPS_WINDOW_SECONDS = 2.0
+_CLOCK_ERROR_SECONDS = 0.1
 
 CONNECTING, CONNECTED, RECONNECTING = "connecting", "connected", "reconnecting"
 
@@ -34,6 +35,10 @@ class ServerClock:
     def offset(self) -> float | None:
         """What to add to our monotonic time to get the server's time of day; None before the first pong."""
         return min(self._samples)[1] if self._samples else None
+
+    def now(self, monotonic: float) -> float | None:
+        """The server's time of day at our time C{monotonic}; None before the first pong."""
+        return None if self.offset is None else monotonic + self.offset
 
     def add(self, sent: float, clock: float, received: float) -> None:
         """A ping left at C{sent}, the server wrote C{clock} on it, and it was back at C{received}."""
@@ -78,11 +83,9 @@ class Viewer:
         """Take no more frames and say nothing of the connection's end."""
         self._over = True
 
-    def age(self, frame: Frame) -> float | None:
-        """Seconds since C{frame} was taken, by the server's clock; None while that is not known."""
-        if frame.captured is None or self._clock.offset is None:
-            return None
-        return self.monotonic() + self._clock.offset - frame.captured
+    def server_time(self) -> float | None:
+        """The server's time of day, in seconds since the epoch; None while that is not known."""
+        return self._clock.now(self.monotonic())
 
     def fps(self) -> float:
         """Frames a second that came in the last two seconds."""
@@ -118,12 +121,14 @@ class Viewer:
         if self._over:
             return
         try:
-            frame = self._frame_of_pickle(payload) if payload[0] == PICKLE else Frame.from_jpeg(payload)
+            frame = self._read_pickle(payload) if payload[0] == PICKLE else Frame.from_jpeg(payload, self.server_time)
         except (FrameError, CodecError) as error:
             if not self.broken:
                 log.warn("broken frames are passed over, the first one: {error}", error=error)
             self.broken += 1
             return
+        if self._clock_was_set(frame):
+            self._clock = ServerClock()
         if self._sequence is not None:
             self.dropped += max(0, frame.sequence - self._sequence - 1)
         self._sequence = frame.sequence
@@ -133,7 +138,13 @@ class Viewer:
         self._forget_old_arrivals()
         self._on_frame(frame)
 
-    def _frame_of_pickle(self, payload: bytes) -> Frame:
+    def _clock_was_set(self, frame: Frame) -> bool:
+        """Whether C{frame} is older than one before it, or from the future: until the next pong no age is known."""
+        before = self.newest.captured if self.newest is not None else None
+        is_older = frame.captured is not None and before is not None and frame.captured < before
+        return is_older or (frame.age is not None and frame.age < -_CLOCK_ERROR_SECONDS)
+
+    def _read_pickle(self, payload: bytes) -> Frame:
         height, width = codec.decode_pickle(payload).shape[:2]
         sequence = 0 if self._sequence is None else self._sequence + 1
         return Frame(payload, sequence=sequence, width=width, height=height)

@@ -1,0 +1,420 @@
+"""What goes wrong out there, with real processes and sockets: each is survived, and told in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from twisted.application.internet import ClientService
+from twisted.application.service import MultiService
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXClientEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.trial.unittest import TestCase
+
+from tests.processes import ProcessTestCase, Running, coroutine, turn
+from tests.test_server import frame
+from twistedcam.broadcast import Hub
+from twistedcam.client import ViewerFactory
+from twistedcam.client_tap import Options as ViewerOptions
+from twistedcam.codec import encode_jpeg
+from twistedcam.frame import stamp
+from twistedcam.framing import PREFIX, pack, pack_json
+from twistedcam.program import RETRY, Program
+from twistedcam.server import PROGRESS_SECONDS, CameraFactory
+from twistedcam.testing import RecordingDisplay
+from twistedcam.viewer import Viewer
+
+_SMALL_JPEG = encode_jpeg(np.zeros((8, 8, 3), np.uint8))
+
+
+class FaultTestCase(ProcessTestCase):
+    """What ends, ends cleanly."""
+
+    async def ends_cleanly(self, running: Running, name: str = "TERM") -> None:
+        """C{running} ends soon after the signal, by it, with nothing unhandled in what it said."""
+        running.signal(name)
+        running.ended.addTimeout(10, reactor)  # type: ignore[arg-type]
+        await running.ended
+        self.assertEqual(running.signalled, signal.Signals[f"SIG{name}"])
+        self.assertIn("Server Shut Down", running.output)
+        self.assert_clean(running)
+
+    def assert_clean(self, running: Running) -> None:
+        """Nobody was shown a traceback."""
+        for word in ("Traceback", "Unhandled"):
+            self.assertNotIn(word, running.output)
+
+    async def port_of(self, server: Running) -> int:
+        """Where C{server} listens on 127.0.0.1."""
+        return int((await server.said(r"listening on 127\.0\.0\.1:(\d+)"))[1])
+
+    def serve_tcp(self, *options: str, shell: str = "") -> Running:
+        """A server of the test card on a port of the kernel's choice."""
+        listen = ("--listen", "tcp:0:interface=127.0.0.1")
+        return self.start("twistd", "-n", "camstream", "--camera", "test", *listen, *options, shell=shell)
+
+    def knock(self, port: int, said: bytes = b"") -> socket.socket:
+        """A connection to C{port} that says C{said}; it is there at once or soon, and nobody waits for it."""
+        connection = socket.socket()
+        self.addCleanup(connection.close)
+        connection.setblocking(False)
+        connection.connect_ex(("127.0.0.1", port))
+        if said:
+            with contextlib.suppress(OSError):
+                connection.send(said)
+        return connection
+
+
+class CameraFaultTests(FaultTestCase):
+    """Cameras that are not as they should be."""
+
+    @coroutine
+    async def test_hanging(self) -> None:
+        """A read that never returns: lost after 5 s, opened anew, shown again, and no reason for the end to wait."""
+        server = self.serve("--camera", "plugin:hanging")
+        await server.said("listening on")
+        viewer = self.watch()
+        await server.said("no signal: it has given no picture for 5 s")
+        await server.said(r"(?s): live.*: live")
+        await self.ends_cleanly(server)
+        viewer.signal("TERM")
+        await viewer.ended
+        self.assert_clean(viewer)
+
+    @coroutine
+    async def test_broken_pictures(self) -> None:
+        """None, no array, no pixels, seven channels, half a JPEG: passed over and told once each, the rest is shown."""
+        server = self.serve("--camera", "plugin:breaking")
+        await server.said("listening on")
+        viewer = self.watch("--frames", "30")
+        self.assertEqual(await viewer.ended, 0)
+        self.assertIn(" 0 dropped", viewer.output)
+        for told in ("is no array", r"shape \(0, 4, 3\)", "7 channels", "half a JPEG"):
+            self.assertRegex(server.output, f"broken picture is passed over: .*{told}")
+        self.assertNotIn("no signal", server.output)
+        await self.ends_cleanly(server)
+
+    @coroutine
+    async def test_size_changes(self) -> None:
+        """Pictures that change their size while running go on, down to a single pixel."""
+        server = self.serve("--camera", "plugin:resizing")
+        await server.said("listening on")
+        viewer = self.watch("--frames", "50")
+        self.assertEqual(await viewer.ended, 0)
+        self.assertIn(" 0 dropped", viewer.output)
+        await self.ends_cleanly(server)
+
+    @coroutine
+    async def test_unforeseen(self) -> None:
+        """A camera whose code fails in a way of its own is lost and tried again, with its traceback in the log."""
+        server = self.serve("--camera", "plugin:failing")
+        await server.said("listening on")
+        self.watch()
+        await server.said("no signal: ZeroDivisionError: the camera's own mistake")
+        await server.said(r"(?s): live.*: live")
+
+
+class SignalTests(FaultTestCase):
+    """The three signals that end a program."""
+
+    @coroutine
+    async def test_every_state(self) -> None:
+        """TERM, INT and HUP end server and viewer cleanly and by that signal: idle, live, without camera or server."""
+        for name in ("TERM", "INT", "HUP"):
+            for camera, state in (("test", ""), ("test", ": live"), ("/dev/video63", "no signal")):
+                server = self.serve("--camera", camera)
+                await server.said("listening on")
+                if state:
+                    viewer = self.watch()
+                    await server.said(state)
+                    await viewer.said("connected to")
+                    await self.ends_cleanly(viewer, name)
+                await self.ends_cleanly(server, name)
+            alone = self.watch()
+            await alone.said("nothing listens|No such file")
+            await self.ends_cleanly(alone, name)
+
+    @coroutine
+    async def test_nohup(self) -> None:
+        """Who was started with SIGHUP ignored goes on."""
+        words = ("-n", "camstream", "--camera", "test", "--listen", "unix:camera")
+        server = self.start("twistd", *words, shell="trap '' HUP")
+        await server.said("listening on")
+        server.signal("HUP")
+        self.assertEqual(await self.watch("--frames", "3").ended, 0)
+
+
+class ClockTests(FaultTestCase):
+    """The time of day is set while both run."""
+
+    def skewed(self, *words: str) -> Running:
+        """C{twistd -n} whose time of day the file "skew" sets."""
+        return self.start("skewed_twistd.py", "-n", *words)
+
+    def set_back(self) -> None:
+        """An hour."""
+        partial = Path(self.folder, "skew.new")
+        partial.write_text("-3600")
+        partial.rename(Path(self.folder, "skew"))
+
+    @coroutine
+    async def test_server(self) -> None:
+        """Set back by an hour on the server: the frames go on, and their ages are what they were."""
+        server = self.skewed("camstream", "--camera", "test", "--listen", "unix:camera")
+        await server.said("listening on")
+        viewer = self.watch("--frames", "90")
+        await server.said(": live")
+        self.set_back()
+        self.assertEqual(await viewer.ended, 0)
+        self.assertRegex(viewer.output, r"age [\d.]{3,6} ms \(p99 [\d.]{3,6} ms\)")  # not an hour, nor less than none
+        # Its timers go on, too: nobody watches any more, and after 5 s the camera is released.
+        await server.said("the camera is released")
+
+    @coroutine
+    async def test_viewer(self) -> None:
+        """Set back by an hour on the viewer: pings, ages and reconnecting go on."""
+        server = self.serve("--camera", "test")
+        await server.said("listening on")
+        viewer = self.skewed("camstream-client", "--endpoint", "unix:camera", "--headless", "--frames", "90")
+        await viewer.said("connected to")
+        self.set_back()
+        server.signal("KILL")
+        await viewer.said("reconnecting: ")
+        self.serve("--camera", "test")
+        self.assertEqual(await viewer.ended, 0)
+        self.assertRegex(viewer.output, r"age [\d.]{3,6} ms \(p99 [\d.]{3,6} ms\)")
+
+
+class CrowdTests(FaultTestCase):
+    """More of everything than there should be."""
+
+    @coroutine
+    async def test_descriptors_exhausted(self) -> None:
+        """With 64 descriptors and 100 connections who is in loses no frame; when they have gone there is room again."""
+        server = self.serve_tcp(shell="ulimit -n 64")
+        port = await self.port_of(server)
+        viewer = self.twistd("camstream-client", "--port", str(port), "--headless", "--frames", "60")
+        await server.said("1 watching")
+        crowd = [self.knock(port) for _ in range(100)]
+        self.assertEqual(await viewer.ended, 0)
+        self.assertIn(" 0 dropped", viewer.output)
+        for connection in crowd:
+            connection.close()
+        after = self.twistd("camstream-client", "--port", str(port), "--headless", "--frames", "5")
+        self.assertEqual(await after.ended, 0)
+        await self.ends_cleanly(server)
+
+    @coroutine
+    async def test_a_thousand_connections(self) -> None:
+        """A thousand who connect at once take no frame from who is in; those above the limit are refused."""
+        server = self.serve_tcp("--max-viewers", "100")
+        port = await self.port_of(server)
+        viewer = self.twistd("camstream-client", "--port", str(port), "--headless", "--frames", "90")
+        await server.said("1 watching")
+        crowd = [self.knock(port) for _ in range(1000)]
+        self.assertEqual(await viewer.ended, 0)
+        self.assertIn(" 0 dropped", viewer.output)
+        await server.said("refused: 100 are watching")
+        for connection in crowd:
+            connection.close()
+        after = self.twistd("camstream-client", "--port", str(port), "--headless", "--frames", "5")
+        self.assertEqual(await after.ended, 0)
+        await self.ends_cleanly(server)
+
+    @coroutine
+    async def test_slow_hellos(self) -> None:
+        """500 who begin a hello and never end it keep nobody out, take no frame from who is in, and are ended."""
+        server = self.serve_tcp("--auth", "memory:me:secret")
+        port = await self.port_of(server)
+        Path(self.folder, "password").write_text("secret\n")
+        words = ("camstream-client", "--port", str(port), "--headless", "--user", "me", "--password-file", "password")
+        viewer = self.twistd(*words, "--frames", "60")
+        await server.said(": live")
+        for _ in range(500):
+            self.knock(port, pack_json({"type": "hello"})[:9])
+        self.assertEqual(await viewer.ended, 0)
+        self.assertIn(" 0 dropped", viewer.output)
+        self.assertEqual(await self.twistd(*words, "--frames", "3").ended, 0)
+        await server.said("it was not let in within 10 s")
+        await self.ends_cleanly(server)
+
+    @coroutine
+    async def test_garbage(self) -> None:
+        """10 MB of garbage and an announced 2^63 bytes end their connections with a reason, nothing kept."""
+        server = self.serve_tcp()
+        port = await self.port_of(server)
+        for garbage, why in (
+            (b"\xa5" * 10_000_000, "bytes was announced, the limit is 4096"),
+            (PREFIX.pack(2**63), "a message of 9223372036854775808 bytes was announced"),
+            (pack(b"\xff" * 4000), "began with byte FF"),
+        ):
+            self.knock(port, garbage)
+            await server.said(why)
+        await self.ends_cleanly(server)
+
+
+class SlowViewerTests(TestCase):
+    """Viewers that do not take what they are sent, over real sockets, with the clock in our hands."""
+
+    @coroutine
+    async def test_bounded_and_ended(self) -> None:
+        """Who reads nothing, or a byte a second, holds less than 64 kB of ours alone however large frames are."""
+        clock, hub = Clock(), Hub()
+        factory = CameraFactory(clock, {"desk": hub}, hub)
+        port: Any = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory)
+        self.addCleanup(port.stopListening)
+        slow = [socket.create_connection(("127.0.0.1", port.getHost().port)) for _ in range(3)]
+        for connection in slow:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            self.addCleanup(connection.close)
+        while len(factory.viewers) < len(slow):
+            await turn()
+        for second in range(int(PROGRESS_SECONDS) + 2):
+            for sequence in range(3):
+                hub.publish(frame(3 * second + sequence, size=5_000_000))
+                await turn()
+            slow[1].recv(1)
+            for viewer in factory.viewers:
+                held = len(viewer.transport.dataBuffer) + viewer.transport._tempDataLen
+                self.assertLess(held, 64 * 1024)
+            clock.advance(1)
+            await turn()
+        while factory.viewers:
+            await turn()
+        self.assertFalse(hub.is_watched)
+
+
+class RestartTests(FaultTestCase):
+    """The server is killed."""
+
+    @coroutine
+    async def test_fifty_viewers(self) -> None:
+        """Fifty viewers are all back after the server was killed and started again."""
+        server = self.serve("--camera", "test")
+        await server.said("listening on")
+        viewers = [Viewer(time.monotonic, lambda frame: None, self.fail) for _ in range(50)]
+        services = MultiService()
+        path = os.path.join(self.folder, "camera")
+        for viewer in viewers:
+            factory = ViewerFactory(viewer, reactor)  # type: ignore[arg-type]
+            endpoint = UNIXClientEndpoint(reactor, path)
+            ClientService(endpoint, factory, RETRY).setServiceParent(services)
+        services.startService()
+        self.addCleanup(services.stopService)
+        while not all(viewer.received for viewer in viewers):
+            await turn()
+        await self.finish(server)
+        seen = [viewer.received for viewer in viewers]
+        server = self.serve("--camera", "test")
+        while not all(viewer.received > before for viewer, before in zip(viewers, seen, strict=True)):
+            await turn()
+        await self.ends_cleanly(server)
+
+
+class Flood(Protocol):
+    """A server that sends small frames without end, whatever it is told."""
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.sequence = 0
+        self.transport.registerProducer(self, False)  # type: ignore[attr-defined]
+
+    def resumeProducing(self) -> None:
+        """More of them."""
+        assert self.transport is not None
+        messages = []
+        for _ in range(100):
+            self.sequence += 1
+            messages.append(stamp(_SMALL_JPEG, "flood", self.sequence, 0.0).message)
+        self.transport.write(b"".join(messages))
+
+    def stopProducing(self) -> None:
+        """It is gone."""
+
+
+class HostileServerTests(TestCase):
+    """Servers that mean harm, and our viewer with its window."""
+
+    timeout = 30
+
+    async def program(self, protocol: type[Protocol]) -> tuple[Program, RecordingDisplay, Deferred[int]]:
+        """A viewer of a server that speaks C{protocol}, with its window and its end."""
+        port: Any = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory.forProtocol(protocol))
+        self.addCleanup(port.stopListening)
+        options = ViewerOptions()
+        options.parseOptions(["--headless", "--port", str(port.getHost().port)])
+        display, ended = RecordingDisplay(), Deferred[int]()
+        program = Program(options, reactor, ended.callback, display)
+        program.startService()
+        self.addCleanup(program.stopService)
+        return program, display, ended
+
+    @coroutine
+    async def test_flood(self) -> None:
+        """Under thousands of frames a second the window shows the newest and q is heard."""
+        program, display, ended = await self.program(Flood)
+        while program.viewer.received < 10_000:
+            await turn()
+        assert program.window is not None
+        self.assertLess(program.window.shown, program.viewer.received)
+        display.keys.append("q")
+        ended.addTimeout(5, reactor)  # type: ignore[arg-type]
+        self.assertEqual(await ended, 0)
+
+    @coroutine
+    async def test_bombs(self) -> None:
+        """A picture that claims to be huge is passed over, and q is heard."""
+        at = _SMALL_JPEG.index(b"\xff\xc0")
+        bomb = _SMALL_JPEG[: at + 5] + b"\xff\xff\xff\xff" + _SMALL_JPEG[at + 9 :]
+
+        class Bomber(Protocol):
+            def connectionMade(self) -> None:
+                assert self.transport is not None
+                for sequence in range(100):
+                    self.transport.write(stamp(bomb, "bomb", sequence, 0.0).message)
+
+        program, display, ended = await self.program(Bomber)
+        while program.viewer.received < 100:
+            await turn()
+        assert program.window is not None
+        self.assertEqual(program.window.shown, 0)
+        display.keys.append("q")
+        self.assertEqual(await ended, 0)
+
+    @coroutine
+    async def test_endless(self) -> None:
+        """A message that is announced as endless ends the connection, in one line, before any of it is kept."""
+
+        class Endless(Protocol):
+            def connectionMade(self) -> None:
+                assert self.transport is not None
+                self.transport.write(PREFIX.pack(2**64 - 1) + bytes(100_000))
+
+        program, _, ended = await self.program(Endless)
+        self.assertEqual(await ended, 1)
+        self.assertIn("18446744073709551615 bytes was announced", program.viewer.problem)
+
+
+class DiskTests(FaultTestCase):
+    """No room for what is to be written."""
+
+    @coroutine
+    async def test_snapshot(self) -> None:
+        """Where the system takes only a part of a snapshot, that is told in a line, and no part of it stays."""
+        server = self.serve("--camera", "test", "--width", "640")
+        await server.said("listening on")
+        words = ("camstream-client", "--endpoint", "unix:camera", "--snapshot", "picture.jpg")
+        viewer = self.start("twistd", "-n", *words, shell="ulimit -f 4")
+        self.assertEqual(await viewer.ended, 1)
+        self.assertRegex(viewer.output, r"no snapshot: .*picture.jpg: File too large")
+        self.assert_clean(viewer)
+        self.assertEqual([name for name in os.listdir(self.folder) if "snapshot" in name or "picture" in name], [])

@@ -1,0 +1,77 @@
+"""From a picture to its frames: resized, and encoded once for each encoding that anybody watches."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import imutils
+
+from twistedcam import codec
+from twistedcam.codec import Image
+from twistedcam.frame import LIVE, Frame, stamp
+
+JPEG, PICKLE = "jpeg", "pickle"
+
+# Smaller pictures for those who ask: shares of the full width, few enough that
+# strangers who ask for ever other sizes do not make us encode ever more of them.
+_DIVISORS = {JPEG: 1, "jpeg/2": 2, "jpeg/4": 4, "jpeg/8": 8}
+ENCODINGS = (*_DIVISORS, PICKLE)
+
+
+def encoding_for(width: int, full_width: int) -> str:
+    """The JPEG encoding with the smallest pictures of at least C{width} pixels, where the full size is this wide."""
+    return next((name for name, divisor in reversed(_DIVISORS.items()) if full_width // divisor >= width), JPEG)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How pictures become frames: C{width} in pixels (0: as captured), C{fps} at most (0: all), JPEG C{quality}."""
+
+    width: int = 320
+    fps: float = 0.0
+    quality: int = 80
+
+
+class Encoder:
+    """Makes the frames of the camera called C{name}, numbered; used by the reactor's thread and the camera's."""
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        self._name = name
+        self._settings = settings
+        self._sequence = itertools.count()  # which threads may share
+        # The full picture's, of the last one: what a card takes on in its place.
+        self.size = (settings.width or 640, (settings.width or 640) * 3 // 4)
+
+    def encode(
+        self,
+        encodings: Iterable[str],
+        image: Image,
+        captured: float,
+        state: str = LIVE,
+        reason: str = "",
+        since: float | None = None,
+    ) -> dict[str, Frame]:
+        """The frame in each of C{encodings} of one (H, W, 3) uint8 BGR image. Raises L{codec.CodecError}."""
+        sequence = next(self._sequence)
+        image = _shrink(image, self._settings.width)
+        height, width = image.shape[:2]
+        self.size = (width, height)
+        frames = {}
+        for encoding in encodings:
+            if encoding == PICKLE:
+                payload = codec.encode_pickle(image)
+                frames[encoding] = Frame(payload, self._name, sequence, captured, width=width, height=height)
+            else:
+                smaller = _shrink(image, width // _DIVISORS[encoding])
+                jpeg = codec.encode_jpeg(smaller, self._settings.quality)
+                frames[encoding] = stamp(jpeg, self._name, sequence, captured, state, reason, since)
+        return frames
+
+
+def _shrink(image: Image, width: int) -> Image:
+    """C{image} at C{width} (0: its own) and its own proportions; it is never enlarged."""
+    if not width or image.shape[1] <= width:
+        return image
+    return imutils.resize(image, width=width)  # type: ignore[no-any-return]
