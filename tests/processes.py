@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -49,7 +50,7 @@ class Running(ProcessProtocol):
     def signal(self, name: str) -> None:
         """Send a signal; a process that is gone does not mind."""
         with contextlib.suppress(ProcessExitedAlready):
-            self.transport.signalProcess(name)  # type: ignore[union-attr]
+            self.transport.signalProcess(signal.Signals[f"SIG{name}"])  # type: ignore[union-attr]
 
     def _tell(self) -> None:
         for pattern, told in tuple(self._awaited):
