@@ -81,7 +81,9 @@ def main() -> None:
             plug_in(options.disconnect)
             live.append(wait_for(reader, LIVE, back))
             time.sleep(1)
-            print(f"{number}: NO SIGNAL after {lost[-1]:.2f} s, live {live[-1]:.2f} s after it was back, {count(process)}")
+            print(
+                f"{number}: NO SIGNAL after {lost[-1]:.2f} s, live {live[-1]:.2f} s after it was back, {count(process)}"
+            )
             del reader.frames[:-1]
         for what, seconds in (("NO SIGNAL", lost), ("live again", live)):
             print(f"{what}: median {statistics.median(seconds):.2f} s, largest {max(seconds):.2f} s")

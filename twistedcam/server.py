@@ -97,7 +97,7 @@ class ViewerConnection(MessageReceiver):
         """Do what a hello asks and answer questions; other types are for versions to come."""
         self._amid_message_since = None
         self._messages += 1
-        kind = message.get("type")
+        kind = str(message.get("type"))
         if self._messages > _MOST_MESSAGES_A_SWEEP:
             self.refuse(f"it sent more than {_MOST_MESSAGES_A_SWEEP} messages in a second")
         elif kind == "hello" and self._guard is not None:

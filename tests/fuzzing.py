@@ -1,0 +1,179 @@
+"""
+Anything at all, to everything that reads what others send: python -m tests.fuzzing [--inputs 1000000]
+
+Each check is given so many inputs, made by hypothesis from nothing and from the golden files; a sample of them is part
+of the tests. What may happen is a named error or a result; nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+
+from twistedcam import codec
+from twistedcam.broadcast import Hub
+from twistedcam.client import ViewerFactory
+from twistedcam.codec import CodecError
+from twistedcam.frame import Frame, FrameError
+from twistedcam.framing import JPEG, JSON, PICKLE, MessageReceiver, pack
+from twistedcam.server import CameraFactory
+from twistedcam.sharekey import KeyTextError, read_key, write_key
+from twistedcam.viewer import Viewer
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def golden(pattern: str) -> list[bytes]:
+    """The golden files of a kind."""
+    return [path.read_bytes() for path in sorted(GOLDEN.glob(pattern))]
+
+
+@st.composite
+def mutated(draw: Callable[..., Any], originals: list[bytes]) -> bytes:
+    """One of C{originals} with a few bytes set, cut out, put in or cut off."""
+    content = bytearray(draw(st.sampled_from(originals)))
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(content)))
+        end = at + draw(st.integers(0, 8))
+        content[at:end] = draw(st.binary(max_size=8))
+    return bytes(content[: draw(st.integers(0, len(content)))] if draw(st.booleans()) else content)
+
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+_words = ("type", "camera", "fps", "user", "password", "nonce", "proof", "sent", "clock", "again", "reason", "cameras")
+_kinds = st.sampled_from(("hello", "ping", "pong", "challenge", "refused", "cameras"))
+_messages = st.fixed_dictionaries({"type": _kinds | _values}, optional=dict.fromkeys(_words[1:], _values))
+
+
+class Keeping(MessageReceiver):
+    """Keeps what was received, and why it stopped."""
+
+    accepted = (JPEG, JSON, PICKLE)
+    MAX_LENGTH = 4096
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.got: list[object] = []
+        self.makeConnection(StringTransport())
+
+    def frameReceived(self, payload: bytes) -> None:
+        self.got.append(payload)
+
+    def jsonReceived(self, message: dict[str, Any]) -> None:
+        self.got.append(json.dumps(message))
+
+    def refuse(self, reason: str) -> None:
+        self.got.append(reason)
+        super().refuse(reason)
+
+
+def check_framing(given_: tuple[bytes, list[int]]) -> None:
+    """However a stream is cut into pieces, the same messages come out of it, or the same refusal."""
+    stream, cuts = given_
+    whole, pieces = Keeping(), Keeping()
+    whole.dataReceived(stream)
+    for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(stream)], strict=True):
+        pieces.dataReceived(stream[start:end])
+    assert whole.got == pieces.got, (whole.got, pieces.got)
+
+
+def check_frame(payload: bytes) -> None:
+    """A damaged JPEG is a FrameError, a frame whose picture is a CodecError, or a picture."""
+    with contextlib.suppress(FrameError, CodecError):
+        image = codec.decode(Frame.from_jpeg(payload))
+        assert image.ndim == 3
+
+
+def check_pickle(payload: bytes) -> None:
+    """A damaged pickle is a CodecError or an image."""
+    with contextlib.suppress(CodecError):
+        image = codec.decode_pickle(payload)
+        assert image.dtype == "uint8" and image.shape[2] == 3
+
+
+def check_server(messages: list[dict[str, Any]]) -> None:
+    """Whatever a viewer says in JSON, the server answers it, passes it over or refuses it."""
+    hub = Hub()
+    factory = CameraFactory(Clock(), {"desk": hub}, hub)
+    viewer = factory.buildProtocol(None)
+    viewer.makeConnection(StringTransport())
+    for message in messages:
+        viewer.dataReceived(pack(json.dumps(message).encode()))
+
+
+def check_viewer(messages: list[dict[str, Any]]) -> None:
+    """Whatever a server says in JSON, the viewer takes it, passes it over or gives up."""
+    clock = Clock()
+    viewer = Viewer(clock.seconds, lambda frame: None, lambda reason: None)
+    connection = ViewerFactory(viewer, clock).buildProtocol(None)
+    connection.makeConnection(StringTransport())
+    for message in messages:
+        connection.dataReceived(pack(json.dumps(message).encode()))
+
+
+def check_key(text: str) -> None:
+    """Whatever is typed as a key is one, or a KeyTextError."""
+    with contextlib.suppress(KeyTextError):
+        assert read_key(write_key(read_key(text))) == read_key(text)
+
+
+_streams = (mutated(golden("*.wire")) | st.binary(max_size=200)).flatmap(
+    lambda stream: st.tuples(st.just(stream), st.lists(st.integers(0, len(stream)), max_size=5))
+)
+
+CHECKS: dict[str, tuple[Callable[[Any], None], st.SearchStrategy[Any]]] = {
+    "framing": (check_framing, _streams),
+    "frame": (check_frame, mutated(golden("*.jpg")) | st.binary(max_size=200)),
+    "pickle": (check_pickle, mutated(golden("*.pickle")) | st.binary(max_size=200)),
+    "server": (check_server, st.lists(_messages, max_size=5)),
+    "viewer": (check_viewer, st.lists(_messages, max_size=5)),
+    "key": (check_key, st.text("0123456789ABCDEFGHJKMNPQRSTVWXYZILOU- ", max_size=30) | st.text(max_size=30)),
+}
+
+
+def fuzz(name: str, inputs: int, derandomize: bool = False) -> None:
+    """Give the check called C{name} so many inputs. Raises what it raises, with the input that did it."""
+    check, strategy = CHECKS[name]
+    bounds = settings(
+        max_examples=inputs,
+        deadline=None,
+        database=None,
+        derandomize=derandomize,
+        suppress_health_check=list(HealthCheck),
+    )
+
+    @bounds
+    @given(strategy)
+    def run(given_: Any) -> None:
+        check(given_)
+
+    run()
+
+
+def main() -> None:
+    """Fuzz for long, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--inputs", type=int, default=1_000_000, help="for all checks together")
+    inputs = parser.parse_args().inputs // len(CHECKS)
+    for name in CHECKS:
+        began = time.monotonic()
+        fuzz(name, inputs)
+        print(f"{name}: up to {inputs} inputs in {time.monotonic() - began:.0f} s, nothing unforeseen", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""A sample of what tests.fuzzing tries at length; the same one each time."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.fuzzing import CHECKS, fuzz
+
+
+class FuzzTests(SynchronousTestCase):
+    """Nothing but named errors, whatever is sent."""
+
+    def test_each(self) -> None:
+        """300 inputs to each check."""
+        for name in CHECKS:
+            fuzz(name, 300, derandomize=True)
