@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import io
 import os
+import sys
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -339,6 +341,7 @@ class OptionTests(TestCase):
 
     def test_viewer(self) -> None:
         """The viewer's options."""
+        self.patch(sys, "stdin", io.StringIO())  # nobody sits there
         for words, message in (
             (("--port", "0"), "--port: '0' is not a whole number from 1 to 65535"),
             (("--port", "http"), "--port: 'http'"),
@@ -350,12 +353,20 @@ class OptionTests(TestCase):
             (("--key", "1234"), "--key: a key has 24 letters and digits, this one has 4"),
             (("--key", "28T5-CY4T-QKFF-04HM-ASW9-BF32"), "there is a typing error in it"),
             (("--key", "28T5-CY4T-QKFF-04HM-ASW9-BF31", "--tls"), "a key needs neither --tls nor --user"),
+            (("--key", "-"), "--key: there is nobody to ask, set TWISTEDCAM_KEY"),
             (("--ca", "authority.pem"), "of use with --tls only"),
             (("--tls", "--ca", "missing.pem"), "--ca: missing.pem: No such file"),
             (("--tls", "--ca", __file__), "holds no certificate in PEM"),
             (("--user", "me", "--password-file", "missing"), "--password-file: "),
         ):
             self.assertIn(message, self.refused(client_tap.Options(), *words))
+
+    def test_key_from_the_environment(self) -> None:
+        """A key that is not to be seen in a list of processes comes from the environment."""
+        self.patch(os, "environ", {"TWISTEDCAM_KEY": "28T5-CY4T-QKFF-04HM-ASW9-BF31"})
+        options = client_tap.Options()
+        options.parseOptions(["--headless", "--key", "-"])
+        self.assertIsNotNone(options["tls_context"])
 
     def test_no_display(self) -> None:
         """Where no window can open, the way without one is named."""

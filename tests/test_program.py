@@ -13,6 +13,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from tests.processes import coroutine
+from twistedcam import snapshot
 from twistedcam.broadcast import Hub
 from twistedcam.client_tap import Options
 from twistedcam.codec import encode_jpeg
@@ -31,12 +32,13 @@ class ProgramTests(TestCase):
         self.path = os.path.relpath(self.mktemp())
         self.display = RecordingDisplay()
         self.left: Deferred[int] = Deferred()
-        self.hub = Hub()
+        self.hub, self.door = Hub(), Hub()
         self.sequence = 0
 
     async def serve(self) -> Any:
-        """A server of one camera."""
-        factory = CameraFactory(reactor, {"desk": self.hub}, self.hub)  # type: ignore[arg-type]
+        """A server of two cameras."""
+        hubs = {"desk": self.hub, "door": self.door}
+        factory = CameraFactory(reactor, hubs, self.hub)  # type: ignore[arg-type]
         port: Any = await serverFromString(reactor, f"unix:{self.path}").listen(factory)
         self.addCleanup(port.stopListening)
         return port
@@ -94,6 +96,49 @@ class ProgramTests(TestCase):
         self.assertEqual((name, fps), ("desk: live", "1.0 fps"))
         self.assertRegex(age, r"^age \d+ ms$")
         self.assertEqual(dropped, f"{5 - program.window.shown} frames dropped")  # type: ignore[union-attr]
+
+    @coroutine
+    async def test_next_camera(self) -> None:
+        """Key n goes on to the server's next camera, and round to the first; a new connection stays with it."""
+        port = await self.serve()
+        program = self.program()
+        await self.until(lambda: program.viewer.cameras == ["desk", "door"])
+        self.publish(100)
+        await self.until(lambda: self.shows(100))
+        self.display.keys.append("n")
+        await self.until(lambda: self.door.is_watched and not self.hub.is_watched)
+        self.door.publish(stamp(encode_jpeg(np.full((48, 64, 3), 50, np.uint8)), "door", 500, 1.0))
+        await self.until(lambda: program.viewer.newest is not None)
+        self.assertEqual((program.viewer.newest.camera, program.viewer.dropped), ("door", 0))  # type: ignore
+        await port.stopListening()
+        await self.until(lambda: program.viewer.state == "reconnecting")
+        await self.serve()
+        await self.until(lambda: self.door.is_watched and not self.hub.is_watched)
+        self.door.publish(stamp(encode_jpeg(np.full((48, 64, 3), 50, np.uint8)), "door", 501, 1.0))
+        await self.until(lambda: program.viewer.newest is not None and program.viewer.cameras)
+        self.display.keys.append("n")
+        await self.until(lambda: self.hub.is_watched and not self.door.is_watched)
+
+    @coroutine
+    async def test_record(self) -> None:
+        """Key r records until it is pressed again, and the picture says so meanwhile."""
+        path = self.mktemp() + ".mkv"
+        self.patch(snapshot, "name_for", lambda frame, suffix: path)
+        await self.serve()
+        program = self.program()
+        await self.until(lambda: self.hub.is_watched)
+        self.publish(100)
+        await self.until(lambda: self.shows(100))
+        self.display.keys.append("r")
+        await self.until(lambda: program._recorder.is_recording)
+        for _ in range(5):
+            received = program.viewer.received
+            self.publish(120)
+            await self.until(lambda received=received: program.viewer.received > received)
+        await self.until(lambda: not self.shows(120) and self.display.images[-1].mean() > 100)
+        self.display.keys.append("r")
+        await self.until(lambda: not program._recorder.is_recording)
+        self.assertGreater(os.path.getsize(path), 500)
 
     @coroutine
     async def test_reconnecting(self) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from twistedcam.frame import Frame
 from twistedcam.interfaces import ISink
-from twistedcam.pace import RateLimit
-
-_FPS_WINDOW_SECONDS = 2.0
-_MOST_REMEMBERED = 250
+from twistedcam.pace import Meter, RateLimit
 
 
 @dataclass(eq=False)
@@ -44,7 +40,7 @@ class Outlet(Tally):
         self.newest: Frame | None = None  # of those that it was sent
         self._sink = sink
         self._limit = RateLimit(0)
-        self._captured: deque[float] = deque(maxlen=_MOST_REMEMBERED)
+        self.meter = Meter()  # by the frames' times of capture
 
     def limit(self, fps: float) -> None:
         """From now on let at most C{fps} frames a second through; 0 is all."""
@@ -68,15 +64,11 @@ class Outlet(Tally):
             frame, self.waiting = self.waiting, None
             self._begin(frame)
 
-    def fps(self, now: float) -> float:
-        """Frames a second that it was sent in the two seconds before C{now}, in seconds since the epoch."""
-        return sum(captured > now - _FPS_WINDOW_SECONDS for captured in self._captured) / _FPS_WINDOW_SECONDS
-
     def _begin(self, frame: Frame) -> None:
         self.begun += 1
         self.sent_bytes += len(frame.payload)
         self.newest = frame
-        self._captured.append(frame.captured or 0.0)
+        self.meter.add(frame.captured or 0.0)
         self._sink.begin(frame)
 
 

@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twistedcam.credentials import NoCredentials
+from twistedcam.frame import MAX_TEXT
 from twistedcam.framing import JPEG, JSON, MAX_BYTES_FROM_SERVER, PICKLE, PREFIX, TLS_ALERT, MessageReceiver
 from twistedcam.interfaces import AccessDeniedError, ICredentials
 from twistedcam.viewer import Viewer
@@ -65,6 +66,7 @@ class ServerConnection(MessageReceiver):
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)  # a ping is to go at once
         self.MAX_LENGTH = self.factory.max_message_bytes
+        self.factory.connection = self
         self._viewer.connected()
         log.info("connected to {peer}", peer=self.transport.getPeer())
         self._hello(self._credentials.hello)
@@ -73,6 +75,7 @@ class ServerConnection(MessageReceiver):
             self._pings.start(PING_SECONDS)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.factory.connection = None
         if self._pings.running:
             self._pings.stop()
         why = _explain_tls(reason, self.unfinished_prefix)
@@ -92,6 +95,11 @@ class ServerConnection(MessageReceiver):
         # The blank line is nothing to JSON, but makes a web server answer instead of waiting for more.
         self.sendString(json.dumps(hello).encode() + b"\r\n\r\n")
 
+    def choose(self, camera: str) -> None:
+        """Watch another of the server's cameras from now on."""
+        self._viewer.forget()
+        self.sendJSON({"type": "hello", "camera": camera})
+
     def dataReceived(self, data: bytes) -> None:
         self._heard = self._viewer.monotonic()
         if self._problem == _ENDED_SILENTLY:
@@ -107,13 +115,15 @@ class ServerConnection(MessageReceiver):
             self._viewer.receive(payload)
 
     def jsonReceived(self, message: dict[str, Any]) -> None:
-        """Take a pong or a refusal; other types are for versions to come."""
+        """Take an answer or a refusal; other types are for versions to come."""
         if message.get("type") == "pong":
             self._pong(message)
         elif message.get("type") == "challenge":
             self._hello(self._credentials.answer, message)
             if not self._refused:
                 self._ping()
+        elif message.get("type") == "cameras":
+            self._take_cameras(message.get("cameras"))
         elif message.get("type") == "refused":
             self._take_refusal(message)
 
@@ -124,6 +134,12 @@ class ServerConnection(MessageReceiver):
             self.transport.loseConnection()
         else:
             self.refuse(reason)
+
+    def _take_cameras(self, names: object) -> None:
+        if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
+            self._viewer.told_cameras([name[:MAX_TEXT] for name in names])
+        else:
+            self.refuse("the server tells its cameras in a way that is not understood")
 
     def lengthLimitExceeded(self, length: int) -> None:
         start = PREFIX.pack(length)
@@ -159,6 +175,8 @@ class ServerConnection(MessageReceiver):
         else:
             self._pongs += 1
             self._viewer.pong(sent, clock)
+            if self._pongs == 1:  # who is sent pongs has been let in
+                self.sendJSON({"type": "cameras"})
             if self._pongs < _FIRST_PINGS:
                 self._ping()
 
@@ -179,8 +197,15 @@ class ViewerFactory(Factory):
         self.clock = clock
         self.camera = camera
         self.max_message_bytes = max_message_bytes
+        self.connection: ServerConnection | None = None
         self._viewer = viewer
         self._make_credentials = make_credentials
+
+    def choose(self, camera: str) -> None:
+        """Watch C{camera} from now on, and in connections to come."""
+        self.camera = camera
+        if self.connection is not None:
+            self.connection.choose(camera)
 
     def buildProtocol(self, addr: IAddress | None) -> ServerConnection:  # type: ignore[override]
         connection = ServerConnection(self._viewer, self._make_credentials())

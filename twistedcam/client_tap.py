@@ -14,16 +14,21 @@ from twisted.internet.endpoints import clientFromString
 from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion, optionsForClientTLS, platformTrust
 from twisted.python import usage
 
-from twistedcam import process, snapshot
+from twistedcam import process, recording, snapshot
 from twistedcam.credentials import KeyCredentials, NoCredentials, PasswordCredentials
 from twistedcam.display import DisplayError, OpenCVDisplay, check_display
 from twistedcam.options import drop_default_pidfile, number
 from twistedcam.program import Program
+from twistedcam.recording import RecordingError
 from twistedcam.sharekey import KeyTextError, read_key
 from twistedcam.snapshot import SnapshotError
 
 TITLE = "RECEIVING VIDEO"
 PASSWORD_VARIABLE = "TWISTEDCAM_PASSWORD"
+KEY_VARIABLE = "TWISTEDCAM_KEY"
+
+
+_EVERY = number("snapshot-every", float, 0.1, 10**6)
 
 
 class Options(usage.Options):  # type: ignore[misc]
@@ -31,7 +36,8 @@ class Options(usage.Options):  # type: ignore[misc]
 
     longdesc = (
         "Shows a camera of a camstream server as it is now. "
-        "Keys: q or Esc quit, s snapshot, f full screen, i fps, age, frames dropped, camera."
+        "Keys: q or Esc quit, s snapshot, r record, n next camera, f full screen, "
+        "i fps, age, frames dropped, camera."
     )
 
     optParameters = [
@@ -39,15 +45,23 @@ class Options(usage.Options):  # type: ignore[misc]
         ["port", "p", 9999, "The server's TCP port.", number("port", int, 1, 65535)],
         ["endpoint", None, None, "A client endpoint string, in place of --host and --port."],
         ["camera", "c", "", "Which camera, where the server has several."],
-        ["key", "k", None, "The key of a shared camera, as its server shows it."],
+        [
+            "key",
+            "k",
+            None,
+            f"The key of a shared camera, as its server shows it; - to be asked for it, or set {KEY_VARIABLE}.",
+        ],
         ["ca", None, None, "A PEM file with the authority of the server's certificate; with --tls."],
         ["user", "u", None, "The name to log in with; the password is asked for."],
         ["password-file", None, None, f"Where to read the password; or set {PASSWORD_VARIABLE}."],
         ["frames", None, 0, "Stop with exit status 0 after so many frames.", number("frames", int, 1, 10**9)],
         ["snapshot", None, None, "Write one picture to this JPEG file and stop."],
+        ["snapshot-every", None, 0.0, "Write a picture here every so many seconds.", _EVERY],
+        ["record", None, None, "Write the video to this new Matroska file (.mkv)."],
         ["max-message", None, 64, "The largest message to accept, in MiB.", number("max-message", int, 1, 4096)],
     ]
     optFlags = [
+        ["list", None, "Print the names of the server's cameras and stop."],
         ["headless", None, "Open no window."],
         ["tls", None, "Speak TLS, and check the server's certificate."],
         ["allow-pickle", None, "Accept the tutorial server's pickles, of uint8 arrays only."],
@@ -64,6 +78,12 @@ class Options(usage.Options):  # type: ignore[misc]
                 snapshot.check_path(self["snapshot"])
             except SnapshotError as problem:
                 raise usage.UsageError(f"--snapshot: {problem}") from None
+        if self["record"] is not None:
+            self["record"] = os.path.abspath(self["record"])
+            try:
+                recording.check_path(self["record"])
+            except RecordingError as problem:
+                raise usage.UsageError(f"--record: {problem}") from None
         if self.opens_window():
             try:
                 check_display()
@@ -86,8 +106,9 @@ class Options(usage.Options):  # type: ignore[misc]
             self["make_credentials"] = partial(PasswordCredentials, self["user"], self._password())
 
     def _use_key(self) -> None:
+        key = _ask("--key", KEY_VARIABLE, "Key of the shared camera: ") if self["key"] == "-" else self["key"]
         try:
-            secret = read_key(self["key"])
+            secret = read_key(key)
         except KeyTextError as problem:
             raise usage.UsageError(f"--key: {problem}") from None
         # No authority vouches for the certificate: the server proves the key for it.
@@ -110,15 +131,11 @@ class Options(usage.Options):  # type: ignore[misc]
                 return Path(self["password-file"]).read_text().rstrip("\r\n")
             except (OSError, ValueError) as problem:
                 raise usage.UsageError(f"--password-file: {problem}") from None
-        if PASSWORD_VARIABLE in os.environ:
-            return os.environ[PASSWORD_VARIABLE]
-        if not sys.stdin.isatty():
-            raise usage.UsageError(f"--user: there is nobody to ask for the password, set {PASSWORD_VARIABLE}")
-        return getpass.getpass(f"Password of {self['user']}: ")
+        return _ask("--user", PASSWORD_VARIABLE, f"Password of {self['user']}: ")
 
     def opens_window(self) -> bool:
         """Whether what was asked for takes a window."""
-        return not self["headless"] and self["snapshot"] is None
+        return not self["headless"] and not self["list"] and self["snapshot"] is None
 
     def _check_endpoint(self) -> None:
         from twisted.internet import reactor
@@ -128,6 +145,15 @@ class Options(usage.Options):  # type: ignore[misc]
         except Exception as problem:  # each kind of endpoint has errors of its own
             advice = "write it like tcp:HOST:9999"
             raise usage.UsageError(f"--endpoint: {self['endpoint']!r} is no endpoint ({problem}): {advice}") from None
+
+
+def _ask(option: str, variable: str, prompt: str) -> str:
+    """What is not to be seen in a list of processes: from the environment, or from whoever sits there."""
+    if variable in os.environ:
+        return os.environ[variable]
+    if not sys.stdin.isatty():
+        raise usage.UsageError(f"{option}: there is nobody to ask, set {variable}")
+    return getpass.getpass(prompt)
 
 
 def makeService(options: Options, reactor: Any = None) -> Program:

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twistedcam.frame import Frame
-from twistedcam.framing import MAX_BYTES_FROM_SERVER, PICKLE
+from twistedcam.framing import JPEG, MAX_BYTES_FROM_SERVER, PICKLE
 
 Image = NDArray[np.uint8]
 
 # An image this large decodes to 192 MiB; a JPEG's header can claim twenty times as much in 100 bytes.
 MAX_PIXELS = 64 * 1024 * 1024
+_QUALITY_TO_KEEP = 95
 
 
 class CodecError(ValueError):
@@ -64,6 +65,13 @@ def decode(frame: Frame) -> Image:
     if image is None:
         raise CodecError("the JPEG cannot be decoded")
     return image  # type: ignore[return-value]
+
+
+def as_jpeg(frame: Frame) -> bytes:
+    """C{frame} as a JPEG file: the frame itself, or what a pickle's image becomes. Raises L{CodecError}."""
+    if frame.payload[:1] == bytes((JPEG,)):
+        return frame.payload
+    return encode_jpeg(decode(frame), _QUALITY_TO_KEEP)
 
 
 def encode_pickle(image: Image) -> bytes:

@@ -6,6 +6,7 @@ import math
 import socket
 import struct
 import sys
+from collections import deque
 from collections.abc import Callable
 
 if sys.platform == "linux":
@@ -33,6 +34,24 @@ class RateLimit:
             self._next = seconds
         self._next += self._period
         return True
+
+
+class Meter:
+    """Frames a second over the last two seconds, however few or many; times may be of any one clock."""
+
+    _WINDOW_SECONDS = 2.0
+    _MOST_REMEMBERED = 500
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=self._MOST_REMEMBERED)
+
+    def add(self, seconds: float) -> None:
+        """A frame was there at C{seconds}."""
+        self._times.append(seconds)
+
+    def fps(self, now: float) -> float:
+        """The rate at the time C{now}."""
+        return sum(now - self._WINDOW_SECONDS < seconds for seconds in self._times) / self._WINDOW_SECONDS
 
 
 LOW_WATER_BYTES = 16 * 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,10 +17,12 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twistedcam import snapshot
+from twistedcam import recording, snapshot
 from twistedcam.client import ReportingEndpoint, ViewerFactory
 from twistedcam.frame import LIVE, Frame
 from twistedcam.interfaces import IDisplay
+from twistedcam.pace import RateLimit
+from twistedcam.recording import Recorder
 from twistedcam.snapshot import SnapshotError
 from twistedcam.viewer import CONNECTED, Viewer
 from twistedcam.window import Window
@@ -47,19 +50,36 @@ class Program(MultiService):
         super().__init__()
         self._leave = leave
         self._leaving = False
+        self._reactor = reactor
         self._frames = options["frames"]
         self._snapshot = options["snapshot"]
+        self._record = options["record"]
+        self._lists = options["list"]
+        self._has_to_record = bool(self._record) and display is None
+        self._timelapse = RateLimit(1 / options["snapshot-every"] if options["snapshot-every"] else 0)
+        self._takes_timelapse = bool(options["snapshot-every"])
+        self._recorder = Recorder(self._recording_failed)
         self._ages: deque[float] = deque(maxlen=_AGES_REMEMBERED)
         self._first_at = 0.0
         self._server = options["endpoint"] or f"{options['host']}:{options['port']}"
-        self.viewer = Viewer(time.monotonic, self._frame, self._fail, bool(options["allow-pickle"]))
+        allow_pickle = bool(options["allow-pickle"])
+        self.viewer = Viewer(time.monotonic, self._frame, self._fail, allow_pickle, self._told_cameras)
         self.window: Window | None = None
         if display is not None:
-            self.window = Window(reactor, display, self._quit, self._status, self._notice)
+            keys = {"r": self._toggle_recording, "n": self._next_camera}
+            self.window = Window(
+                reactor,
+                display,
+                self._quit,
+                self._status,
+                self._notice,
+                banner=lambda: self._recorder.status,
+                keys=keys,
+            )
         limit = options["max-message"] * MIB
-        factory = ViewerFactory(self.viewer, reactor, options["camera"], limit, options["make_credentials"])
+        self._factory = ViewerFactory(self.viewer, reactor, options["camera"], limit, options["make_credentials"])
         endpoint = ReportingEndpoint(_endpoint(options, reactor), self._attempt_failed)
-        ClientService(endpoint, factory, RETRY, clock=reactor).setServiceParent(self)
+        ClientService(endpoint, self._factory, RETRY, clock=reactor).setServiceParent(self)
 
     def startService(self) -> None:
         """Open the window and connect: after twistd has gone to the background, if it does."""
@@ -72,6 +92,7 @@ class Program(MultiService):
         if self.window is not None:
             self.window.stop()
         self.viewer.stop()
+        self._stop_recording()
         self._report()
         return super().stopService()
 
@@ -82,12 +103,66 @@ class Program(MultiService):
         age = frame.age
         if age is not None:
             self._ages.append(age)
+        self._keep(frame)
         if self._snapshot is not None:
             self._write_snapshot(frame)
         elif self.window is not None:
             self.window.show(frame)
         if self._frames and viewer.received >= self._frames:
             self._quit()
+
+    def _keep(self, frame: Frame) -> None:
+        """Do with C{frame} what recording and time-lapse ask."""
+        if self._record is not None:
+            path, self._record = self._record, None
+            self._recorder.start(path)
+        self._recorder.add(frame)
+        if self._takes_timelapse and frame.state == LIVE and self._timelapse.due(self.viewer.monotonic()):
+            try:
+                snapshot.write(frame, snapshot.name_for(frame))
+            except SnapshotError as problem:
+                log.error("no snapshot: {problem}", problem=problem)
+
+    def _toggle_recording(self) -> None:
+        if self._recorder.is_recording:
+            self._stop_recording()
+        elif self.viewer.newest is None:
+            self._say("there is no picture yet")
+        else:
+            self._recorder.start(snapshot.name_for(self.viewer.newest, suffix=recording.SUFFIX))
+
+    def _stop_recording(self) -> None:
+        said = self._recorder.stop()
+        if said:
+            log.info("{said}", said=said)
+            self._say(said)
+
+    def _recording_failed(self, problem: str) -> None:
+        if self._has_to_record:
+            self._fail(problem)
+            return
+        log.error("{problem}", problem=problem)
+        self._say(problem)
+
+    def _say(self, message: str) -> None:
+        if self.window is not None:
+            self.window.say(message)
+
+    def _told_cameras(self) -> None:
+        if self._lists:
+            for name in self.viewer.cameras:
+                print(name, file=sys.__stdout__, flush=True)
+            self._quit()
+
+    def _next_camera(self) -> None:
+        names, newest = self.viewer.cameras, self.viewer.newest
+        if len(names) < 2 or newest is None:
+            self._say("the server has no other camera")
+            return
+        at = names.index(newest.camera) if newest.camera in names else -1
+        name = names[(at + 1) % len(names)]
+        self._factory.choose(name)
+        self._say(f"camera {name}")
 
     def _write_snapshot(self, frame: Frame) -> None:
         try:

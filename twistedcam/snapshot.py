@@ -8,7 +8,6 @@ import time
 
 from twistedcam import codec
 from twistedcam.frame import Frame
-from twistedcam.framing import JPEG
 
 SUFFIXES = (".jpg", ".jpeg")
 
@@ -39,7 +38,7 @@ def write(frame: Frame, path: str) -> None:
         raise SnapshotError(f"{path}: {error.strerror}") from None
     try:
         with open(handle, "wb") as file:
-            file.write(_jpeg(frame))
+            file.write(codec.as_jpeg(frame))
         os.chmod(partial, 0o666 & ~_umask())
         os.replace(partial, path)
     except OSError as error:
@@ -47,21 +46,15 @@ def write(frame: Frame, path: str) -> None:
         raise SnapshotError(f"{path}: {error.strerror}") from None
 
 
-def name_for(frame: Frame, folder: str = ".") -> str:
+def name_for(frame: Frame, folder: str = ".", suffix: str = ".jpg") -> str:
     """A path in C{folder} for C{frame}, from its camera and the present time, that no file has yet."""
     camera = "".join(c if c.isalnum() or c in "-_." else "-" for c in frame.camera).lstrip(".") or "snapshot"
     start = os.path.join(folder, f"{camera}-{time.strftime('%Y%m%d-%H%M%S')}")
-    path, count = f"{start}.jpg", 1
+    path, count = f"{start}{suffix}", 1
     while os.path.exists(path):
         count += 1
-        path = f"{start}-{count}.jpg"
+        path = f"{start}-{count}{suffix}"
     return path
-
-
-def _jpeg(frame: Frame) -> bytes:
-    if frame.payload[0] == JPEG:
-        return frame.payload
-    return codec.encode_jpeg(codec.decode(frame), 95)
 
 
 def _umask() -> int:

@@ -11,11 +11,11 @@ from twistedcam import codec
 from twistedcam.codec import CodecError
 from twistedcam.frame import Frame, FrameError
 from twistedcam.framing import PICKLE
+from twistedcam.pace import Meter
 
 log = Logger()
 
 _CLOCK_SAMPLES = 10
-_FPS_WINDOW_SECONDS = 2.0
 _CLOCK_ERROR_SECONDS = 0.1
 
 CONNECTING, CONNECTED, RECONNECTING = "connecting", "connected", "reconnecting"
@@ -55,7 +55,8 @@ class Viewer:
     """
     What is seen of one camera: the newest frame, its age, and how the connection fares.
 
-    C{on_frame} is called with each L{Frame}, C{on_failure} with one line when trying again would not help.
+    C{on_frame} is called with each L{Frame}, C{on_failure} with one line when trying again would not help,
+    C{on_cameras} when the server has told its C{cameras}.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Viewer:
         on_frame: Callable[[Frame], None],
         on_failure: Callable[[str], None],
         allow_pickle: bool = False,
+        on_cameras: Callable[[], None] = lambda: None,
     ) -> None:
         self.monotonic = monotonic
         self.allow_pickle = allow_pickle
@@ -74,9 +76,10 @@ class Viewer:
         self.has_connected = False
         self._on_frame = on_frame
         self._on_failure = on_failure
+        self._on_cameras = on_cameras
         self._clock = ServerClock()
-        self._sequence: int | None = None
-        self._arrivals: deque[float] = deque()
+        self.cameras: list[str] = []  # the server's, once it has told
+        self._meter = Meter()
         self._over = False
 
     def stop(self) -> None:
@@ -89,15 +92,18 @@ class Viewer:
 
     def fps(self) -> float:
         """Frames a second that came in the last two seconds."""
-        self._forget_old_arrivals()
-        return len(self._arrivals) / _FPS_WINDOW_SECONDS
+        return self._meter.fps(self.monotonic())
 
     def connected(self) -> None:
         """A connection is there."""
         self.state, self.problem = CONNECTED, ""
         self.has_connected = True
         self._clock = ServerClock()
-        self._sequence = self.newest = None
+        self.forget()
+
+    def forget(self) -> None:
+        """What comes next is of another connection or camera."""
+        self.newest = None
 
     def disconnected(self, reason: str) -> None:
         """The connection, or an attempt at one, failed: another follows."""
@@ -111,6 +117,12 @@ class Viewer:
         self.problem = reason
         if not self._over:
             self._on_failure(reason)
+
+    def told_cameras(self, cameras: list[str]) -> None:
+        """The server has these."""
+        self.cameras = cameras
+        if not self._over:
+            self._on_cameras()
 
     def pong(self, sent: float, clock: float) -> None:
         """The server answered the ping sent at C{sent}, monotonic, when its own clock said C{clock}."""
@@ -129,13 +141,11 @@ class Viewer:
             return
         if self._clock_was_set(frame):
             self._clock = ServerClock()
-        if self._sequence is not None:
-            self.dropped += max(0, frame.sequence - self._sequence - 1)
-        self._sequence = frame.sequence
+        if self.newest is not None and self.newest.camera == frame.camera:
+            self.dropped += max(0, frame.sequence - self.newest.sequence - 1)
         self.received += 1
         self.newest = frame
-        self._arrivals.append(self.monotonic())
-        self._forget_old_arrivals()
+        self._meter.add(self.monotonic())
         self._on_frame(frame)
 
     def _clock_was_set(self, frame: Frame) -> bool:
@@ -146,10 +156,5 @@ class Viewer:
 
     def _read_pickle(self, payload: bytes) -> Frame:
         height, width = codec.decode_pickle(payload).shape[:2]
-        sequence = 0 if self._sequence is None else self._sequence + 1
+        sequence = 0 if self.newest is None else self.newest.sequence + 1
         return Frame(payload, sequence=sequence, width=width, height=height)
-
-    def _forget_old_arrivals(self) -> None:
-        since = self.monotonic() - _FPS_WINDOW_SECONDS
-        while self._arrivals and self._arrivals[0] < since:
-            self._arrivals.popleft()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -29,8 +30,9 @@ class Window:
     Shows the newest frame as soon as it is here, and does what keys ask.
 
     C{status} gives the lines of the overlay, C{notice} one line to show over a
-    dimmed picture, or an empty string; C{on_quit} is called once, for q, Esc
-    and the closing of the window.
+    dimmed picture, or an empty string, C{banner} one to show in any case;
+    C{on_quit} is called once, for q, Esc and the closing of the window, and
+    C{keys} says what else is called for which key.
     """
 
     def __init__(
@@ -41,6 +43,8 @@ class Window:
         status: Callable[[Frame | None], list[str]] = lambda frame: [],
         notice: Callable[[], str] = lambda: "",
         folder: str = ".",
+        banner: Callable[[], str] = lambda: "",
+        keys: Mapping[str, Callable[[], None]] = MappingProxyType({}),
     ) -> None:
         self.shown = 0
         self._clock = clock
@@ -48,6 +52,7 @@ class Window:
         self._on_quit = on_quit
         self._status = status
         self._notice = notice
+        self._banner = banner
         self._folder = folder
         self._frame: Frame | None = None
         self._image: Image | None = None
@@ -57,6 +62,14 @@ class Window:
         self._message_until = 0.0
         self._last_notice = ""
         self._drawn_at = 0.0
+        self._actions = {
+            "q": self._quit,
+            "esc": self._quit,
+            "s": self._snapshot,
+            "f": display.toggle_full_screen,
+            "i": self._toggle_overlay,
+            **keys,
+        }
         self._keys = LoopingCall(self._tick)
         self._keys.clock = clock
 
@@ -102,6 +115,8 @@ class Window:
         image = np.full((360, 640, 3), 32, np.uint8) if self._image is None else self._image
         notice = self._notice()
         lines = self._status(self._frame) if self._overlay else []
+        banner = self._banner()
+        lines = [banner, *lines] if banner else lines
         if self._clock.seconds() < self._message_until:
             lines = [*lines, self._message]
         if not notice and not lines:
@@ -129,13 +144,7 @@ class Window:
             self._draw()
 
     def _act_on(self, key: str) -> None:
-        action = {
-            "q": self._quit,
-            "esc": self._quit,
-            "s": self._snapshot,
-            "f": self._display.toggle_full_screen,
-            "i": self._toggle_overlay,
-        }.get(key)
+        action = self._actions.get(key)
         if action is not None:
             action()
 
@@ -150,19 +159,21 @@ class Window:
 
     def _snapshot(self) -> None:
         if self._frame is None:
-            self._say("there is no picture yet")
+            self.say("there is no picture yet")
             return
         try:
             path = snapshot.name_for(self._frame, self._folder)
             snapshot.write(self._frame, path)
         except SnapshotError as error:
             log.error("no snapshot: {error}", error=error)
-            self._say(f"no snapshot: {error}")
+            self.say(f"no snapshot: {error}")
         else:
             log.info("snapshot written: {path}", path=path)
-            self._say(f"written: {os.path.basename(path)}")
+            self.say(f"written: {os.path.basename(path)}")
 
-    def _say(self, message: str) -> None:
+    def say(self, message: str) -> None:
+        """Show a line for a moment."""
         self._message = message
         self._message_until = self._clock.seconds() + NOTICE_SECONDS
-        self._draw()
+        if self._keys.running:
+            self._draw()

@@ -1,0 +1,167 @@
+"""Recordings, read back by the library that players use."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+from twisted.trial.unittest import TestCase
+
+from tests.processes import ProcessTestCase, coroutine, turn
+from twistedcam import recording
+from twistedcam.codec import encode_jpeg, encode_pickle
+from twistedcam.frame import Frame, stamp
+from twistedcam.recording import Recorder, Recording, RecordingError
+
+JPEG = encode_jpeg(np.zeros((48, 64, 3), np.uint8))
+
+
+def times(path: str | Path) -> list[float]:
+    """When each frame of a video is shown, decoded one and all."""
+    with av.open(str(path)) as container:
+        return [round(float(frame.time or 0), 3) for frame in container.decode(video=0)]
+
+
+class RecordingTests(TestCase):
+    """One file."""
+
+    def setUp(self) -> None:
+        folder = self.mktemp()
+        os.mkdir(folder)
+        self.path = os.path.join(folder, "video.mkv")
+        self.now = 0.0
+        self.recording = Recording(self.path, lambda: self.now)
+
+    def add(self, *captured: float | None) -> None:
+        """Frames that came a tenth of a second after one another, taken at these times."""
+        for number, at in enumerate(captured):
+            self.now += 0.1
+            frame = stamp(JPEG, "desk", number, 0.0 if at is None else at)
+            self.recording.add(frame if at is not None else Frame(frame.payload, width=64, height=48))
+
+    def test_uneven(self) -> None:
+        """Each frame is at its own time of capture, and the file is as long as all of them."""
+        self.add(5.0, 5.04, 5.05, 7.0)
+        self.recording.close()
+        self.assertEqual(times(self.path), [0.0, 0.04, 0.05, 2.0])
+        with av.open(self.path) as container:
+            self.assertGreaterEqual(container.duration or 0, 2_000_000)
+
+    def test_as_they_came(self) -> None:
+        """The frames are not encoded again."""
+        self.add(5.0)
+        self.recording.close()
+        with av.open(self.path) as container:
+            (packet,) = [packet for packet in container.demux() if packet.size]
+            self.assertEqual(Frame.from_jpeg(bytes(packet)).captured, 5.0)
+
+    def test_clock_set(self) -> None:
+        """Where the camera's clock was set, or tells nothing, the times of arrival hold; times always grow."""
+        self.add(5.0, 3605.0, 3605.1, 5.2, 5.2, None)
+        self.recording.close()
+        self.assertEqual(times(self.path), [0.0, 0.1, 0.2, 0.3, 0.301, 0.401])
+
+    def test_pickle(self) -> None:
+        """A pickle's picture is recorded as well; a broken one is passed over."""
+        for payload in (encode_pickle(np.zeros((48, 64, 3), np.uint8)), b"\x80\x04."):
+            self.recording.add(Frame(payload, width=64, height=48))
+        self.recording.close()
+        self.assertEqual(len(times(self.path)), 1)
+
+    def test_nothing(self) -> None:
+        """Without a frame there is no file."""
+        self.recording.close()
+        self.assertFalse(os.path.exists(self.path))
+
+    def test_check_path(self) -> None:
+        """What can be no recording is found out before there is a frame, and no file that is there is written to."""
+        Path(self.path).write_bytes(b"kept")
+        folder = os.path.dirname(self.path)
+        for path, why in (
+            (self.path, "it is there already"),
+            (os.path.join(folder, "video.mp4"), "end with .mkv"),
+            (os.path.join(folder, "gone", "video.mkv"), "no folder"),
+        ):
+            self.assertRaisesRegex(RecordingError, why, recording.check_path, path)
+        self.assertEqual(Path(self.path).read_bytes(), b"kept")
+
+    def test_without_the_library(self) -> None:
+        """Where PyAV is not installed, that is said with the way to have it."""
+        self.addCleanup(sys.modules.__setitem__, "av", sys.modules["av"])
+        sys.modules["av"] = None  # type: ignore[assignment]
+        self.assertRaisesRegex(RecordingError, "pip install av", recording.check_path, self.path)
+
+
+class RecorderTests(TestCase):
+    """Recordings one after the other."""
+
+    def test_problems(self) -> None:
+        """What cannot be recorded is told, and ends the recording; frames after that harm nothing."""
+        problems: list[str] = []
+        recorder = Recorder(problems.append)
+        folder = self.mktemp()
+        recorder.start(os.path.join(folder, "video.mkv"))
+        self.assertIn("no folder", problems.pop())
+        os.mkdir(folder)
+        recorder.start(os.path.join(folder, "video.mkv"))
+        self.assertTrue(recorder.status.startswith("REC 0:00 video.mkv"))
+        os.rmdir(folder)
+        recorder.add(stamp(JPEG, "desk", 1, 1.0))
+        self.assertIn("No such file", problems.pop())
+        recorder.add(stamp(JPEG, "desk", 2, 1.0))
+        self.assertEqual((recorder.status, recorder.stop(), problems), ("", "", []))
+
+
+class ProcessTests(ProcessTestCase):
+    """The viewer as people start it."""
+
+    @coroutine
+    async def test_record(self) -> None:
+        """--record writes each frame, and an end that is none leaves what was written so far."""
+        server = self.serve("--camera", "test")
+        await server.said("listening on")
+        self.assertEqual(await self.watch("--frames", "30", "--record", "whole.mkv").ended, 0)
+        whole = times(Path(self.folder, "whole.mkv"))
+        self.assertEqual(len(whole), 30)
+        self.assertTrue(0.8 < whole[-1] < 2, whole)
+        killed = self.watch("--record", "killed.mkv")
+        path = Path(self.folder, "killed.mkv")
+        while not path.exists() or path.stat().st_size < 300_000:
+            await turn()
+        killed.signal("KILL")
+        await killed.ended
+        self.assertEqual(killed.signalled, signal.SIGKILL)
+        self.assertGreater(len(times(path)), 20)
+
+    @coroutine
+    async def test_disk_full(self) -> None:
+        """Without a window a recording that cannot go on is the end, with status 1 and one line."""
+        server = self.serve("--camera", "test")
+        await server.said("listening on")
+        words = ("camstream-client", "--endpoint", "unix:camera", "--headless", "--record", "video.mkv")
+        viewer = self.start("twistd", "-n", *words, shell="ulimit -f 200")
+        self.assertEqual(await viewer.ended, 1)
+        self.assertRegex(viewer.output, "the recording has ended: .*File too large")
+        self.assertNotIn("Traceback", viewer.output)
+
+    @coroutine
+    async def test_time_lapse(self) -> None:
+        """--snapshot-every writes pictures of their own, one in so many seconds."""
+        server = self.serve("--camera", "test")
+        await server.said("listening on")
+        self.assertEqual(await self.watch("--snapshot-every", "0.2", "--frames", "30").ended, 0)
+        pictures = [name for name in os.listdir(self.folder) if name.endswith(".jpg")]
+        self.assertTrue(3 <= len(pictures) <= 8, pictures)
+
+    @coroutine
+    async def test_list(self) -> None:
+        """--list prints the server's cameras."""
+        server = self.serve("--camera", "desk=test", "--camera", "door=test")
+        await server.said("listening on")
+        viewer = self.watch("--list")
+        self.assertEqual(await viewer.ended, 0)
+        self.assertRegex(viewer.output, r"(?m)^desk\ndoor$")

@@ -1,0 +1,160 @@
+"""Frames into a video file as they came: MJPEG in Matroska, each at its own time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from twistedcam import codec
+from twistedcam.codec import CodecError
+from twistedcam.frame import Frame
+
+# OpenCV's writer encodes each picture again and knows only even rates. Matroska takes
+# the frames themselves, each with its time, and is of use however it is broken off.
+SUFFIX = ".mkv"
+_MILLISECOND = Fraction(1, 1000)
+_CLUSTER = {"cluster_time_limit": "500", "flush_packets": "1"}
+# Times of capture are believed up to this difference from those of arrival: beyond it, a clock was set.
+_LARGEST_JITTER_SECONDS = 5.0
+
+
+class RecordingError(Exception):
+    """A recording cannot be made, or not go on; the text says why."""
+
+
+def check_path(path: str) -> None:
+    """Raise L{RecordingError} if there can be no recording at C{path}: found out before there is a frame to lose."""
+    _library()
+    folder = os.path.dirname(path) or "."
+    if not path.lower().endswith(SUFFIX):
+        raise RecordingError(f"{path}: recordings are Matroska files, let the name end with {SUFFIX}")
+    if os.path.exists(path):
+        raise RecordingError(f"{path}: it is there already, name another file")
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise RecordingError(f"{path}: there is no folder {folder} that may be written to")
+
+
+def _library() -> Any:
+    try:
+        import av
+    except ImportError:
+        raise RecordingError("to record takes PyAV, which is not here: pip install av") from None
+    return av
+
+
+class Recording:
+    """One file, which grows by each frame it is given; what was written stays whatever happens then."""
+
+    def __init__(self, path: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        check_path(path)
+        self.path = path
+        self.frames = 0
+        self._monotonic = monotonic
+        self._container: Any = None
+        self._stream: Any = None
+        self._last_captured: float | None = None
+        self._last_arrival = 0.0
+        self._milliseconds = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return self._milliseconds / 1000
+
+    def add(self, frame: Frame) -> None:
+        """Write C{frame}. Raises L{RecordingError}, after which there is no more to add."""
+        av = _library()
+        try:
+            jpeg = codec.as_jpeg(frame)
+            if self._container is None:
+                self._open(av, frame)
+            packet = av.Packet(jpeg)
+            packet.stream, packet.time_base, packet.is_keyframe = self._stream, _MILLISECOND, True
+            packet.pts = packet.dts = self._next_time(frame)
+            self._container.mux(packet)
+        except CodecError:
+            return  # a damaged picture, as it is passed over elsewhere
+        except OSError as error:  # PyAV's own errors are these, too
+            self._container = None
+            raise RecordingError(f"{self.path}: {os.strerror(error.errno) if error.errno else error}") from None
+        self.frames += 1
+
+    def close(self) -> None:
+        """End the file; its duration is written."""
+        container, self._container = self._container, None
+        try:
+            if container is not None:
+                container.close()
+        except OSError as error:
+            raise RecordingError(f"{self.path}: {os.strerror(error.errno) if error.errno else error}") from None
+
+    def _open(self, av: Any, frame: Frame) -> None:
+        self._container = av.open(self.path, "w", format="matroska", options=_CLUSTER)
+        self._stream = self._container.add_stream("mjpeg")
+        self._stream.width, self._stream.height = frame.width, frame.height
+        self._stream.pix_fmt, self._stream.time_base = "yuvj420p", _MILLISECOND
+
+    def _next_time(self, frame: Frame) -> int:
+        """Milliseconds since the first frame, more for each."""
+        arrival = self._monotonic()
+        if self.frames:
+            since = arrival - self._last_arrival
+            if frame.captured is not None and self._last_captured is not None:
+                by_capture = frame.captured - self._last_captured
+                if abs(by_capture - since) < _LARGEST_JITTER_SECONDS:
+                    since = by_capture
+            self._milliseconds += max(1, round(since * 1000))
+        self._last_captured, self._last_arrival = frame.captured, arrival
+        return self._milliseconds
+
+
+class Recorder:
+    """Starts and ends recordings, one at a time; what goes wrong is told to C{on_problem} and ends the recording."""
+
+    def __init__(self, on_problem: Callable[[str], None]) -> None:
+        self._on_problem = on_problem
+        self._recording: Recording | None = None
+
+    @property
+    def status(self) -> str:
+        """What to show while it records, or an empty string."""
+        if self._recording is None:
+            return ""
+        minutes, seconds = divmod(int(self._recording.seconds), 60)
+        return f"REC {minutes}:{seconds:02} {os.path.basename(self._recording.path)}"
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether frames are kept."""
+        return self._recording is not None
+
+    def start(self, path: str) -> None:
+        """Record into a new file from now on."""
+        try:
+            self._recording = Recording(path)
+        except RecordingError as problem:
+            self._on_problem(f"not recorded: {problem}")
+
+    def add(self, frame: Frame) -> None:
+        """Record C{frame}, if anything is recorded."""
+        if self._recording is None:
+            return
+        try:
+            self._recording.add(frame)
+        except RecordingError as problem:
+            self._recording = None
+            self._on_problem(f"the recording has ended: {problem}")
+
+    def stop(self) -> str:
+        """End the recording; what to say of it, or an empty string if there was none."""
+        recording, self._recording = self._recording, None
+        if recording is None:
+            return ""
+        try:
+            recording.close()
+        except RecordingError as problem:
+            self._on_problem(f"the recording has ended: {problem}")
+        return f"recorded: {recording.path}, {recording.frames} frames, {recording.seconds:.1f} s"
