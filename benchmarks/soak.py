@@ -28,7 +28,7 @@ _WARM_UP_MINUTES = 2
 def serve(tell: Connection) -> None:
     """The server, with a camera of its own kind."""
     from twisted.internet import reactor
-    from twisted.logger import LogLevel, globalLogPublisher
+    from twisted.logger import LogLevel, globalLogBeginner
 
     from twistedcam.broadcast import Hub
     from twistedcam.camera import TestCard
@@ -52,7 +52,8 @@ def serve(tell: Connection) -> None:
         if event.get("log_level") in (LogLevel.error, LogLevel.critical):
             print(f"logged: {event.get('log_format')} {event.get('log_failure')}", flush=True)
 
-    globalLogPublisher.addObserver(count_errors)  # type: ignore[arg-type]
+    # Begun, as twistd does: until then all that is logged is kept.
+    globalLogBeginner.beginLoggingTo([count_errors], redirectStandardIO=False)  # type: ignore[list-item]
     hub = Hub()
     Capture(reactor, "soak", Unsteady, {"jpeg": hub}).startService()
     factory = CameraFactory(reactor, {"soak": hub}, hub)  # type: ignore[arg-type]
