@@ -74,6 +74,9 @@ class ProcessTestCase(TestCase):
         running = Running()
         here = os.path.dirname(os.path.abspath(__file__))
         command = os.path.join(os.path.dirname(sys.executable), program)
+        if "camstream" in words and "--http" not in words:
+            at = words.index("camstream") + 1
+            words = (*words[:at], "--http", "off", *words[at:])  # its usual port is one for all
         arguments = [command, *words]
         if program.endswith(".py"):
             arguments = [sys.executable, os.path.join(here, program), *words]

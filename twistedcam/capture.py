@@ -19,7 +19,7 @@ from twistedcam.codec import CodecError
 from twistedcam.encoder import Encoder, Settings
 from twistedcam.frame import LIVE, NO_SIGNAL, Frame
 from twistedcam.interfaces import BrokenPictureError, CameraError, ICamera
-from twistedcam.pace import RateLimit
+from twistedcam.pace import Meter, RateLimit
 from twistedcam.polling import CameraThread, Polling
 
 log = Logger()
@@ -38,7 +38,8 @@ class Capture(Service):
 
     C{open_camera} is called in a thread, anew after each loss; C{hubs} maps an encoding (see L{encoder}) to the L{Hub}
     of those who get it. C{state}, C{reason} and C{since} say how the camera is; C{grabbed}, C{encoded}, C{broken}
-    and C{losses} count; C{problem} says what was wrong with the last broken picture.
+    and C{losses} count; C{problem} says what was wrong with the last broken picture, and C{on_encoded} is told how many
+    seconds lay between a picture and its frames.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Capture(Service):
         hubs: Mapping[str, Hub],
         settings: Settings = Settings(),
         make_thread: Callable[[], Any] = CameraThread,
+        on_encoded: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.state = CLOSED
         self.reason = self.problem = ""
@@ -61,6 +63,8 @@ class Capture(Service):
         self._encoder = Encoder(name, settings)
         self._limit = RateLimit(settings.fps)
         self._make_thread = make_thread
+        self._on_encoded = on_encoded
+        self.meter = Meter()  # by the frames' times of capture
         self._trying: Deferred[None] | None = None
         self._ending: list[Polling[dict[str, Frame]]] = []  # those whose thread may still be in a read
         self._linger: IDelayedCall | None = None
@@ -112,6 +116,10 @@ class Capture(Service):
     def _deliver(self, frames: Mapping[str, Frame]) -> None:
         if frames and self.state != LIVE:
             self._go_live()
+        for frame in frames.values():
+            self._on_encoded(frame.age or 0.0)
+            self.meter.add(frame.captured or 0.0)
+            break  # all are of one picture
         self._publish(frames)
 
     def _pass_over(self, problem: str) -> None:

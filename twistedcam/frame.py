@@ -21,6 +21,8 @@ from twistedcam.framing import pack
 LIVE = "live"
 NO_SIGNAL = "no-signal"
 
+BOUNDARY = b"twistedcam-frame"  # between the parts of a multipart HTTP stream, which begins with one
+
 MAX_TEXT = 200  # characters of a camera's name or a reason: a comment segment has to hold both
 
 _SOI = b"\xff\xd8"
@@ -64,6 +66,15 @@ class Frame:
     def message(self) -> bytes:
         """What goes over the wire, made once for all viewers."""
         return pack(self.payload)
+
+    @cached_property
+    def part(self) -> bytes:
+        """What goes into a multipart HTTP stream, made once for all viewers; see L{BOUNDARY}."""
+        captured = self.captured or 0.0
+        head = f"Content-Type: image/jpeg\r\nContent-Length: {len(self.payload)}\r\nX-Timestamp: {captured:.6f}\r\n\r\n"
+        # The boundary follows the picture and does not wait for the next one: browsers
+        # show a picture when they have seen its end.
+        return b"".join((head.encode(), self.payload, b"\r\n--", BOUNDARY, b"\r\n"))
 
     @classmethod
     def from_jpeg(cls, payload: bytes, clock: Callable[[], float | None] = time.time) -> Frame:

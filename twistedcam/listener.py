@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
@@ -30,24 +31,29 @@ class Listener(Service):
     """
     Listens on one endpoint, on this machine's own addresses only unless it C{is_open} to others.
 
-    The C{key} that others need is part of the command line that is shown.
-
-    What keeps it from listening ends the start with one line: L{StartError}.
+    C{how_to_watch} gives the lines to show for an address that was bound; they are not logged if C{is_secret}.
+    What keeps it from listening ends the start with one line, L{StartError}, or is a warning if it C{may_fail}.
     """
 
     def __init__(
         self,
+        reactor: Any,
         endpoint: IStreamServerEndpoint,
         factory: IProtocolFactory,
         description: str,
         is_open: bool,
-        key: str = "",
+        how_to_watch: Callable[[Any], list[str]],
+        is_secret: bool = False,
+        may_fail: bool = False,
     ) -> None:
+        self._reactor = reactor
         self._endpoint = endpoint
         self._factory = factory
         self._description = description
         self._is_open = is_open
-        self._key = key
+        self._how_to_watch = how_to_watch
+        self._is_secret = is_secret
+        self._may_fail = may_fail
         self.port: IListeningPort | None = None
 
     def privilegedStartService(self) -> None:
@@ -77,6 +83,13 @@ class Listener(Service):
     def _listening(self, result: IListeningPort | Failure) -> None:
         if isinstance(result, Failure):
             result.trap(CannotListenError, OSError)
+            if self._may_fail:
+                log.warn(
+                    "not listening on {description}: {reason}",
+                    description=self._description,
+                    reason=_explain(result.value),
+                )
+                return
             raise StartError(f"camstream: cannot listen on {self._description}: {_explain(result.value)}")
         address = result.getHost()
         if not self._is_open and not is_local(address) and not self._description.startswith("systemd:"):
@@ -88,9 +101,13 @@ class Listener(Service):
                 "say --share to share it by a key, --auth for names and passwords, or --open for whoever can reach it"
             )
         self.port = result
+        # Who comes now is let in when the reactor runs, and not before.
+        self._reactor.callWhenRunning(self._announce, address)
+
+    def _announce(self, address: Any) -> None:
         log.info("listening on {address}", address=describe(address))
-        for line in watch_commands(address, self._key):
-            if self._key:
+        for line in self._how_to_watch(address):
+            if self._is_secret:
                 # Not in the log: a log file is read by more people than may watch.
                 print(f"watch with: {line}", file=sys.__stdout__, flush=True)
             else:
@@ -101,7 +118,7 @@ def _explain(error: BaseException | None) -> str:
     reason = getattr(error, "socketError", error)
     text = getattr(reason, "strerror", None) or str(reason)
     if "in use" in text.lower():
-        return "it is in use, is a server running already? Choose another with --listen tcp:PORT:interface=127.0.0.1"
+        return "it is in use, is a server running already? Choose another: tcp:PORT:interface=127.0.0.1"
     return text
 
 
@@ -113,3 +130,13 @@ def watch_commands(address: Any, key: str = "") -> list[str]:
         return [f"{start} --endpoint unix:{describe(address)}{end}"]
     port = "" if address.port == 9999 else f" --port {address.port}"
     return [f"{start} --host {name}{port}{end}" for name in reachable(host)]
+
+
+def web_addresses(address: Any, is_tls: bool, token: str = "") -> list[str]:
+    """What to open in a browser for what is served at C{address}, one for each way to reach it."""
+    host = getattr(address, "host", None)
+    if host is None:
+        return []
+    scheme, end = "https" if is_tls else "http", f"?key={token}" if token else ""
+    names = (f"[{name}]" if ":" in name else name for name in reachable(host))
+    return [f"{scheme}://{name}:{address.port}/{end}" for name in names]

@@ -237,7 +237,8 @@ class CameraFactory(ServerFactory):
     C{hubs} maps each camera's name to the hub of its JPEG frames, the first
     being the default; C{silent_hub} feeds those who have not said hello;
     C{make_guard} makes the guard of each connection, None for an open door;
-    C{count_viewers} counts towards C{max_viewers} those who watch in other ways, too.
+    C{count_viewers} counts towards C{max_viewers} those who watch in other ways, too, and C{turns} holds up their
+    attempts to get in as well as ours.
     """
 
     noisy = False
@@ -250,10 +251,11 @@ class CameraFactory(ServerFactory):
         make_guard: Callable[[], IGuard | None] = lambda: None,
         max_viewers: int = MAX_VIEWERS,
         count_viewers: Callable[[], int] | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.clock = clock
         self.max_viewers = max_viewers
-        self.turns = Turns(clock)
+        self.turns = turns or Turns(clock)
         self._make_guard = make_guard
         self._count_viewers = count_viewers or self._count_own_viewers
         self.hubs = hubs

@@ -27,18 +27,32 @@ class ShareError(Exception):
     """What a shared camera needs cannot be kept or read; the text says why."""
 
 
+REFUSAL = pack_json({"type": "refused", "reason": "this camera is shared by a key: say --key"})
+
+
 class _PoliteTLS(TLSMemoryBIOProtocol):  # type: ignore[misc]
     """TLS that tells who does not speak it what to say instead."""
 
+    factory: _PoliteTLSFactory
     _has_begun = False
 
     def dataReceived(self, data: bytes) -> None:
         if not self._has_begun and data[:1] != TLS_HANDSHAKE[:1] and self.transport is not None:
-            self.transport.write(pack_json({"type": "refused", "reason": "this camera is shared by a key: say --key"}))
+            self.transport.write(self.factory.refusal)
             self.transport.loseConnection()
             return
         self._has_begun = True
         super().dataReceived(data)
+
+
+class _PoliteTLSFactory(TLSMemoryBIOFactory):  # type: ignore[misc]
+    """Connections that say C{refusal} to who does not speak TLS."""
+
+    protocol = _PoliteTLS
+
+    def __init__(self, options: CertificateOptions, factory: IProtocolFactory, refusal: bytes) -> None:
+        super().__init__(options, False, factory)
+        self.refusal = refusal
 
 
 @dataclass(frozen=True)
@@ -58,16 +72,14 @@ class Share:
         """SHA-256 of the certificate in DER form."""
         return fingerprint(self.certificate)
 
-    def over_tls(self, factory: IProtocolFactory) -> TLSMemoryBIOFactory:
-        """C{factory} behind TLS with our certificate."""
+    def over_tls(self, factory: IProtocolFactory, refusal: bytes = REFUSAL) -> TLSMemoryBIOFactory:
+        """C{factory} behind TLS with our certificate; C{refusal} is what is sent to who does not speak TLS."""
         options = CertificateOptions(
             privateKey=self.certificate.privateKey.original,
             certificate=self.certificate.original,
             raiseMinimumTo=TLSVersion.TLSv1_2,
         )
-        wrapped = TLSMemoryBIOFactory(options, False, factory)
-        wrapped.protocol = _PoliteTLS
-        return wrapped
+        return _PoliteTLSFactory(options, factory, refusal)
 
 
 def fingerprint(certificate: Certificate) -> bytes:

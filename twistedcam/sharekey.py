@@ -58,6 +58,11 @@ def prove(secret: int, role: str, viewer_nonce: str, server_nonce: str, fingerpr
     return hmac.new(secret.to_bytes(13, "big"), message, hashlib.sha256).hexdigest()
 
 
+def web_token(secret: int) -> str:
+    """What a browser shows in place of the key: 128 bits made of it, from which nobody learns the key."""
+    return hmac.new(secret.to_bytes(13, "big"), b"twistedcam web 1", hashlib.sha256).hexdigest()[:32]
+
+
 def is_proof(claimed: object, proof: str) -> bool:
     """Whether C{claimed} is C{proof}, in the same time whatever it is."""
     return isinstance(claimed, str) and hmac.compare_digest(claimed.encode(), proof.encode())

@@ -24,7 +24,7 @@ class TransportSink:
     One viewer's connection: a message is written whole, and the next begins when it has left us.
 
     C{on_ready} is called when a frame may be begun after L{may_begin} said no; C{render} makes of a frame the bytes
-    that all viewers of a kind share.
+    that all viewers of a kind share, and C{is_writing} says that something was written before, and may not have left.
     """
 
     def __init__(
@@ -33,10 +33,11 @@ class TransportSink:
         clock: IReactorTime,
         on_ready: Callable[[], None],
         render: Callable[[Frame], bytes] = attrgetter("message"),
+        is_writing: bool = False,
     ) -> None:
         self._transport = transport
         self._clock = clock
-        self._on_ready = on_ready
+        self._on_ready: Callable[[], None] = lambda: None
         self._render = render
         self._rest = memoryview(b"")
         self._blocked = False
@@ -57,7 +58,9 @@ class TransportSink:
         # A pull producer is called whenever the last byte of a write has gone. A push
         # producer would be paused, and so called again, only above 64 KiB. Under TLS,
         # Twisted would call a pull producer in a busy loop: ours is the socket's own.
-        raw.registerProducer(self, False)
+        raw.registerProducer(self, False)  # which calls us back at once: nobody waits for that
+        self._blocked = is_writing
+        self._on_ready = on_ready
 
     def may_begin(self) -> bool:
         """Whether the last message has left us and the viewer's link has room."""

@@ -1,35 +1,23 @@
-"""C{twistd camstream}: the server's options, and how its parts are put together."""
+"""C{twistd camstream}: the server's options."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-from twisted.application.service import MultiService
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.strcred import AuthOptionMixin
 from twisted.internet.endpoints import serverFromString
-from twisted.logger import Logger
 from twisted.python import usage
 
 from twistedcam import process
-from twistedcam.auth import KeyGuard, PasswordGuard, make_portal
-from twistedcam.broadcast import Hub
-from twistedcam.camera import Source, parse_source
-from twistedcam.capture import Capture
-from twistedcam.encoder import ENCODINGS, JPEG, PICKLE, Settings
-from twistedcam.interfaces import CameraError, IGuard
-from twistedcam.listener import Listener
+from twistedcam.camera import parse_source
+from twistedcam.encoder import JPEG, PICKLE
+from twistedcam.interfaces import CameraError
 from twistedcam.options import drop_default_pidfile, number
-from twistedcam.server import MAX_VIEWERS, CameraFactory
-from twistedcam.share import Share, ShareError, default_folder, load
+from twistedcam.server import MAX_VIEWERS
+from twistedcam.service import DEFAULT_HTTP, NO_HTTP, Server
 
-log = Logger()
-
-DEFAULT_LISTEN = "tcp:9999:interface=127.0.0.1"
-SHARED_LISTEN = "tcp:9999"
+DEFAULT_LISTEN, SHARED_LISTEN = "tcp:9999:interface=127.0.0.1", "tcp:9999"
 
 
 class Options(usage.Options, AuthOptionMixin):  # type: ignore[misc]
@@ -45,6 +33,7 @@ class Options(usage.Options, AuthOptionMixin):  # type: ignore[misc]
         ["fps", "r", 0.0, "At most so many frames a second, 0 for all.", number("fps", float, 0, 1000)],
         ["quality", "q", 80, "JPEG quality, 1 to 100.", number("quality", int, 1, 100)],
         ["max-viewers", "m", MAX_VIEWERS, "So many may watch at once.", number("max-viewers", int, 1, 10**6)],
+        ["allow-origin", None, "", "Let web pages of this origin read what is served, such as http://host:8123, or *."],
         ["codec", None, JPEG, "What a viewer that says nothing gets: jpeg, or pickle for the tutorial's client."],
     ]
     optFlags = [
@@ -58,6 +47,7 @@ class Options(usage.Options, AuthOptionMixin):  # type: ignore[misc]
         super().__init__()
         self["cameras"] = []
         self["listen"] = []
+        self["http"] = None
 
     def opt_camera(self, source: str) -> None:
         """[NAME=]SOURCE: 0, /dev/video2, a video file, a URL, or test; repeatable; the default is 0."""
@@ -75,16 +65,16 @@ class Options(usage.Options, AuthOptionMixin):  # type: ignore[misc]
 
     def opt_listen(self, description: str) -> None:
         """A server endpoint string, repeatable; the default is tcp:9999:interface=127.0.0.1, with --share tcp:9999."""
-        from twisted.internet import reactor
-
-        try:
-            serverFromString(reactor, description)
-        except Exception as error:  # each kind of endpoint has errors of its own
-            advice = f"write it like {DEFAULT_LISTEN}"
-            raise usage.UsageError(f"--listen: {description!r} is no endpoint ({error}): {advice}") from None
+        _check_endpoint("listen", description, DEFAULT_LISTEN)
         self["listen"].append(description)
 
     opt_l = opt_listen
+
+    def opt_http(self, description: str) -> None:
+        """The web face's endpoint, or off; the default is tcp:8080:interface=127.0.0.1, with --share tcp:8080."""
+        if description != NO_HTTP:
+            _check_endpoint("http", description, DEFAULT_HTTP)
+        self["http"] = description
 
     def postOptions(self) -> None:
         """Check what can be checked before anything starts."""
@@ -116,59 +106,20 @@ class Options(usage.Options, AuthOptionMixin):  # type: ignore[misc]
             raise usage.UsageError(f"{error}: leave out --preview") from None
 
 
-def makeService(options: Options, reactor: Any = None) -> MultiService:
+def _check_endpoint(option: str, description: str, example: str) -> None:
+    from twisted.internet import reactor
+
+    try:
+        serverFromString(reactor, description)
+    except Exception as error:  # each kind of endpoint has errors of its own
+        advice = f"write it like {example}"
+        raise usage.UsageError(f"--{option}: {description!r} is no endpoint ({error}): {advice}") from None
+
+
+def makeService(options: Options, reactor: Any = None) -> Server:
     """The server as a service."""
     if reactor is None:
         from twisted.internet import reactor
 
         process.prepare(reactor)
-    service = MultiService()
-    settings = Settings(options["width"], options["fps"], options["quality"])
-    hubs = {source.name: _add_camera(service, reactor, source, settings) for source in options["cameras"]}
-    first = next(iter(hubs.values()))
-    share = _load_share(options) if options["share"] else None
-    guarded = CameraFactory(
-        reactor,
-        {name: by_codec[JPEG] for name, by_codec in hubs.items()},
-        first[options["codec"]],
-        _make_guards(options, share),
-        options["max-viewers"],
-    )
-    factory = share.over_tls(guarded) if share is not None else guarded
-    is_open = bool(options["open"] or share or "credCheckers" in options)
-    for description in options["listen"]:
-        endpoint = serverFromString(reactor, description)
-        Listener(endpoint, factory, description, is_open, share.key if share else "").setServiceParent(service)
-    if options["preview"]:
-        from twistedcam.preview import Preview
-
-        Preview(reactor, first[JPEG]).setServiceParent(service)
-    return service
-
-
-def _state_folder(options: Options) -> Path:
-    return Path(options["state-dir"]) if options["state-dir"] else default_folder()
-
-
-def _load_share(options: Options) -> Share:
-    folder = _state_folder(options)
-    try:
-        share = load(folder, bool(options["renew"]))
-    except ShareError as error:
-        raise SystemExit(f"camstream: --share: {error}") from None
-    log.info("shared by the key that is kept in {folder}", folder=folder)
-    return share
-
-
-def _make_guards(options: Options, share: Share | None) -> Callable[[], IGuard | None]:
-    if share is not None:
-        return partial(KeyGuard, share.secret, share.fingerprint)
-    if "credCheckers" in options:
-        return partial(PasswordGuard, make_portal(options["credCheckers"]))
-    return lambda: None
-
-
-def _add_camera(service: MultiService, reactor: Any, source: Source, settings: Settings) -> dict[str, Hub]:
-    hubs = {encoding: Hub() for encoding in ENCODINGS}
-    Capture(reactor, source.name, source.open, hubs, settings).setServiceParent(service)
-    return hubs
+    return Server(options, reactor)

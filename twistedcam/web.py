@@ -1,0 +1,306 @@
+"""The web face: a page, streams, single pictures and what is known of the service, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from importlib import resources
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web import http
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.static import Data
+from zope.interface import implementer
+
+from twistedcam.addresses import describe
+from twistedcam.broadcast import Hub, Outlet
+from twistedcam.encoder import encoding_for
+from twistedcam.frame import BOUNDARY, Frame
+from twistedcam.gate import Plain
+from twistedcam.interfaces import ISink
+from twistedcam.sink import TransportSink
+
+if TYPE_CHECKING:
+    from twistedcam.capture import Capture
+
+log = Logger()
+
+PROGRESS_SECONDS = 30.0
+SNAPSHOT_SECONDS = 10.0
+_MAX_AGE_SECONDS = 1.0
+_SWEEP_SECONDS = 1.0
+_MOST_FPS = 1000.0
+_PAGE = {
+    "": ("index.html", "text/html; charset=utf-8"),
+    "page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "style.css": ("style.css", "text/css; charset=utf-8"),
+    "icon.svg": ("icon.svg", "image/svg+xml"),
+}
+
+_FULL = Plain(http.SERVICE_UNAVAILABLE, "as many watch as may, try again later", {"Retry-After": "5"})
+
+
+class QueryError(ValueError):
+    """A query's value is of no use; the text says what to write instead."""
+
+
+def number(request: Request, name: str, least: float, most: float, default: float) -> float:
+    """The number called C{name} in the query. Raises L{QueryError}."""
+    texts = request.args.get(name.encode())
+    if texts is None:
+        return default
+    try:
+        value = float(texts[0])
+    except ValueError:
+        value = math.nan
+    if not least <= value <= most:
+        raise QueryError(f"{name}={texts[0].decode(errors='replace'):.40} is not a number from {least:g} to {most:g}")
+    return value
+
+
+class Stream:
+    """One HTTP connection that is sent frames for as long as it is there."""
+
+    def __init__(self, request: Request, hub: Hub, fps: float, clock: IReactorTime) -> None:
+        transport: Any = request.channel.transport
+        request.clientproto = b"HTTP/1.0"  # or twisted.web would send chunks, which not every player knows
+        request.setHeader("Connection", "close")
+        request.setHeader("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}")
+        request.write(b"--" + BOUNDARY + b"\r\n")
+        self.peer = f"http {describe(request.getClientAddress())}"
+        self._transport = transport
+        transport.unregisterProducer()  # twisted.web's own, which knows no frames
+        self._sink = TransportSink(transport, clock, self._ready, attrgetter("part"), is_writing=True)
+        self._hub = hub
+        self._outlet = hub.attach(self._sink, self.peer)
+        self._outlet.limit(fps)
+
+    def gone(self) -> None:
+        """The connection is lost."""
+        self._sink.stopProducing()
+        self._hub.detach(self._outlet)
+
+    def end_if_stalled(self, now: float) -> None:
+        """End the connection if a frame has waited for it for L{PROGRESS_SECONDS}."""
+        since = self._sink.waiting_since
+        if since is not None and now - since > PROGRESS_SECONDS:
+            log.info("viewer {peer} took nothing for {seconds:.0f} s", peer=self.peer, seconds=PROGRESS_SECONDS)
+            self.end()
+
+    def end(self) -> None:
+        """End the connection at once."""
+        self._transport.abortConnection()
+
+    def _ready(self) -> None:
+        self._outlet.resume()
+
+
+@implementer(ISink)
+class Snapshot:
+    """One request for one picture that is fresh enough."""
+
+    def __init__(self, request: Request, hub: Hub, max_age: float, clock: IReactorTime) -> None:
+        self._request = request
+        self._hub = hub
+        self._max_age = max_age
+        self._over = False
+        self._patience: IDelayedCall = clock.callLater(SNAPSHOT_SECONDS, self._too_late)
+        self._outlet: Outlet | None = None
+        request.notifyFinish().addErrback(lambda failure: self._end())
+        self._outlet = hub.attach(self, f"http {describe(request.getClientAddress())}")
+        if self._over:  # the newest frame was fresh enough
+            self._end()
+
+    def may_begin(self) -> bool:
+        """One frame is all that is wanted."""
+        return not self._over
+
+    def begin(self, frame: Frame) -> None:
+        """Answer with C{frame} if it is fresh."""
+        if (frame.age or 0.0) > self._max_age:
+            return
+        self._end()
+        request = self._request
+        request.setHeader("Content-Type", "image/jpeg")
+        request.setHeader("Content-Length", str(len(frame.payload)))
+        request.setHeader("X-Timestamp", f"{frame.captured or 0.0:.6f}")
+        request.setHeader("X-State", frame.state)
+        request.write(frame.payload)
+        request.finish()
+
+    def _too_late(self) -> None:
+        self._end()
+        self._request.render(Plain(http.SERVICE_UNAVAILABLE, "there is no picture yet", {"Retry-After": "1"}))
+
+    def _end(self) -> None:
+        self._over = True
+        if self._patience.active():
+            self._patience.cancel()
+        if self._outlet is not None:
+            self._hub.detach(self._outlet)
+
+
+class Pictures(Resource):
+    """C{/stream/NAME} or C{/snapshot/NAME}, and without a name the first camera's."""
+
+    def __init__(self, answer: Callable[[Request, str], Any], names: list[str], name: str | None = None) -> None:
+        super().__init__()
+        self._answer = answer
+        self._names = names
+        self._name = name
+
+    def getChild(self, path: bytes, request: Request) -> IResource:
+        """The camera called C{path}."""
+        name = path.decode(errors="replace")
+        if self._name is None and name in self._names:
+            return Pictures(self._answer, self._names, name)
+        if self._name is None and not name:
+            return self
+        return Plain(http.NOT_FOUND, f"there is no camera {name!r:.60} here; there is: {', '.join(self._names)}")
+
+    def render_GET(self, request: Request) -> Any:
+        """A stream or a picture."""
+        try:
+            return self._answer(request, self._name or self._names[0])
+        except QueryError as error:
+            return Plain(http.BAD_REQUEST, str(error)).render(request)
+
+
+class Root(Resource):
+    """C{/}: the page; and as mjpg-streamer has them, C{/?action=stream} and C{/?action=snapshot}."""
+
+    def __init__(self, page: Resource, actions: Mapping[bytes, Resource]) -> None:
+        super().__init__()
+        self._page = page
+        self._actions = actions
+
+    def getChild(self, path: bytes, request: Request) -> IResource:
+        """The page, at the root itself."""
+        if path or request.postpath:
+            return Plain(http.NOT_FOUND, "there is nothing here; there is: /, /stream, /snapshot, /state, /metrics")
+        return self
+
+    def render_GET(self, request: Request) -> Any:
+        """The page, or what an action asks for."""
+        action = request.args.get(b"action", [b""])[0]
+        if not action:
+            return self._page.render(request)
+        if action not in self._actions:
+            return Plain(http.BAD_REQUEST, "action is to be stream or snapshot").render(request)
+        return self._actions[action].render(request)
+
+
+class Rendered(Resource):
+    """What C{render} gives at each request, of the type that C{describe} says."""
+
+    isLeaf = True
+
+    def __init__(self, make: Callable[[Request], tuple[str, bytes]]) -> None:
+        super().__init__()
+        self._make = make
+
+    def render_GET(self, request: Request) -> bytes:
+        """It, made now."""
+        kind, content = self._make(request)
+        request.setHeader("Content-Type", kind)
+        return content
+
+
+class WebFace(Service):
+    """
+    All who watch over HTTP, and what they may ask for; C{root} is the resource to serve.
+
+    C{cameras} maps names to L{Capture}s, the first being the default; C{has_room} says whether one more may watch;
+    C{state} gives what C{/state} says, and C{metrics} the type and text of C{/metrics} for an Accept header.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        cameras: Mapping[str, Capture],
+        has_room: Callable[[], bool],
+        state: Callable[[], dict[str, Any]],
+        metrics: Callable[[str], tuple[str, bytes]],
+    ) -> None:
+        self._clock = clock
+        self._cameras = cameras
+        self._has_room = has_room
+        self.streams: set[Stream] = set()
+        self._sweep = LoopingCall(self._end_stalled)
+        self._sweep.clock = clock
+        self.root = self._make_root(state, metrics)
+
+    def _make_root(self, state: Callable[[], dict[str, Any]], metrics: Callable[[str], tuple[str, bytes]]) -> Resource:
+        names = list(self._cameras)
+        stream, snapshot = Pictures(self._stream, names), Pictures(self._snapshot, names)
+        files = {path: _page_file(name, kind) for path, (name, kind) in _PAGE.items()}
+        root = Root(files.pop(""), {b"stream": stream, b"snapshot": snapshot})
+        leaves = {
+            "stream": stream,
+            "snapshot": snapshot,
+            "state": Rendered(lambda request: ("application/json", json.dumps(state()).encode())),
+            "metrics": Rendered(lambda request: metrics(request.getHeader("accept") or "")),
+            "healthz": Plain(http.OK, "ok"),
+        }
+        for path, resource in {**files, **leaves}.items():
+            root.putChild(path.encode(), resource)
+        return root
+
+    def startService(self) -> None:
+        """From here on streams that are stuck are ended."""
+        super().startService()
+        self._sweep.start(_SWEEP_SECONDS, now=False)
+
+    def stopService(self) -> None:
+        """End all streams."""
+        super().stopService()
+        self._sweep.stop()
+        for stream in tuple(self.streams):
+            stream.end()
+
+    def _hub(self, request: Request, name: str) -> Hub:
+        camera = self._cameras[name]
+        width = int(number(request, "width", 1, 100_000, camera.width))
+        return camera.hubs[encoding_for(width, camera.width)]
+
+    def _stream(self, request: Request, name: str) -> Any:
+        hub, fps = self._hub(request, name), number(request, "fps", 0, _MOST_FPS, 0)
+        if not self._has_room():
+            return _FULL.render(request)
+        if request.method == b"HEAD":
+            request.setHeader("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}")
+            return b""
+        stream = Stream(request, hub, fps, self._clock)
+        self.streams.add(stream)
+        log.info("viewer {peer} came to {camera}", peer=stream.peer, camera=name)
+        request.notifyFinish().addErrback(self._gone, stream)
+        return NOT_DONE_YET
+
+    def _gone(self, failure: Failure, stream: Stream) -> None:
+        self.streams.discard(stream)
+        stream.gone()
+        log.info("viewer {peer} gone", peer=stream.peer)
+
+    def _snapshot(self, request: Request, name: str) -> Any:
+        hub, max_age = self._hub(request, name), number(request, "max_age", 0, 3600, _MAX_AGE_SECONDS)
+        if not self._has_room():
+            return _FULL.render(request)
+        Snapshot(request, hub, max_age, self._clock)
+        return NOT_DONE_YET
+
+    def _end_stalled(self) -> None:
+        now = self._clock.seconds()
+        for stream in tuple(self.streams):
+            stream.end_if_stalled(now)
+
+
+def _page_file(name: str, kind: str) -> Data:
+    return Data(resources.files("twistedcam").joinpath("page", name).read_bytes(), kind)
