@@ -23,12 +23,12 @@ from twisted.trial.unittest import TestCase
 from tests.processes import ProcessTestCase, Running, coroutine, turn
 from tests.test_server import frame
 from twistedcam.broadcast import Hub
-from twistedcam.client import ViewerFactory
+from twistedcam.client import RETRY, ViewerFactory
 from twistedcam.client_tap import Options as ViewerOptions
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import stamp
 from twistedcam.framing import PREFIX, pack, pack_json
-from twistedcam.program import RETRY, Program
+from twistedcam.program import Program
 from twistedcam.server import PROGRESS_SECONDS, CameraFactory
 from twistedcam.testing import RecordingDisplay
 from twistedcam.viewer import Viewer

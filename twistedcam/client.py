@@ -8,6 +8,7 @@ from typing import Any
 
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
+from twisted.application.internet import backoffPolicy
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
@@ -31,6 +32,10 @@ from twistedcam.viewer import Viewer
 
 log = Logger()
 
+# A network that was cut and is back is found by the next attempt, not by the ever
+# rarer tries of one that began meanwhile.
+CONNECT_SECONDS = 5
+RETRY = backoffPolicy(initialDelay=0.25, maxDelay=5.0)
 PING_SECONDS = 1.0
 # A camstream server with --codec pickle sends pickles until it has read our
 # hello; who goes on sending them after that is another kind of server.

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.endpoints import clientFromString
-from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion, optionsForClientTLS, platformTrust
+from twisted.internet.ssl import Certificate, optionsForClientTLS, platformTrust
 from twisted.python import usage
 
 from twistedcam import process, recording, snapshot
-from twistedcam.credentials import KeyCredentials, NoCredentials, PasswordCredentials
+from twistedcam.credentials import NoCredentials, PasswordCredentials, use_key
 from twistedcam.display import DisplayError, OpenCVDisplay, check_display
 from twistedcam.options import drop_default_pidfile, number
 from twistedcam.program import Program
 from twistedcam.recording import RecordingError
-from twistedcam.sharekey import KeyTextError, read_key
+from twistedcam.sharekey import KeyTextError
 from twistedcam.snapshot import SnapshotError
 
 TITLE = "RECEIVING VIDEO"
@@ -108,12 +108,9 @@ class Options(usage.Options):  # type: ignore[misc]
     def _use_key(self) -> None:
         key = _ask("--key", KEY_VARIABLE, "Key of the shared camera: ") if self["key"] == "-" else self["key"]
         try:
-            secret = read_key(key)
+            self["tls_context"], self["make_credentials"] = use_key(key)
         except KeyTextError as problem:
             raise usage.UsageError(f"--key: {problem}") from None
-        # No authority vouches for the certificate: the server proves the key for it.
-        self["tls_context"] = CertificateOptions(verify=False, raiseMinimumTo=TLSVersion.TLSv1_2)
-        self["make_credentials"] = partial(KeyCredentials, secret)
 
     def _authority(self) -> Any:
         if self["ca"] is None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.interfaces import ISSLTransport
-from twisted.internet.ssl import Certificate
+from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion
 from zope.interface import implementer
 
 from twistedcam.addresses import is_local
 from twistedcam.interfaces import AccessDeniedError, ICredentials
 from twistedcam.share import fingerprint
-from twistedcam.sharekey import is_proof, prove
+from twistedcam.sharekey import is_proof, prove, read_key
 
 
 @implementer(ICredentials)
@@ -53,6 +55,13 @@ class KeyCredentials:
             raise AccessDeniedError("the server does not have this key: compare it with the one that the server shows")
         self.admits_frames = True
         return {"nonce": self._nonce, "proof": prove(self._secret, "viewer", self._nonce, nonce, certificate)}
+
+
+def use_key(text: str) -> tuple[CertificateOptions, Callable[[], ICredentials]]:
+    """TLS for connections to a shared camera, and what is shown in each of them. Raises L{sharekey.KeyTextError}."""
+    # No authority vouches for the certificate: the server proves the key for it.
+    tls = CertificateOptions(verify=False, raiseMinimumTo=TLSVersion.TLSv1_2)
+    return tls, partial(KeyCredentials, read_key(text))
 
 
 @implementer(ICredentials)

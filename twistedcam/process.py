@@ -13,11 +13,16 @@ log = Logger()
 
 
 def prepare(reactor: Any) -> None:
-    """Make C{reactor}, which does not run yet, measure time steadily and end cleanly on SIGHUP."""
+    """Make C{reactor}, which does not run yet, the one of a command: it keeps time, and ends cleanly on SIGHUP."""
+    keep_time(reactor)
+    reactor.callWhenRunning(_end_on_hangup, reactor)
+
+
+def keep_time(reactor: Any) -> None:
+    """Make C{reactor}, which does not run yet, measure time steadily, whatever the clock is set to."""
     # Twisted's reactors go by the time of day: with that set back by an hour, whatever
     # was to be done in a second would be done in an hour and a second.
     reactor.seconds = time.monotonic
-    reactor.callWhenRunning(_end_on_hangup, reactor)
 
 
 def _end_on_hangup(reactor: Any) -> None:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.application.internet import ClientService, backoffPolicy
+from twisted.application.internet import ClientService
 from twisted.application.service import MultiService
 from twisted.internet import error
 from twisted.internet.defer import CancelledError
@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twistedcam import recording, snapshot
-from twistedcam.client import ReportingEndpoint, ViewerFactory
+from twistedcam.client import CONNECT_SECONDS, RETRY, ReportingEndpoint, ViewerFactory
 from twistedcam.frame import LIVE, Frame
 from twistedcam.interfaces import IDisplay
 from twistedcam.pace import RateLimit
@@ -31,10 +31,6 @@ log = Logger()
 
 MIB = 1024 * 1024
 _AGES_REMEMBERED = 10_000
-# A network that was cut and is back is found by the next attempt, not by this one's
-# ever rarer ones.
-_CONNECT_SECONDS = 5
-RETRY = backoffPolicy(initialDelay=0.25, maxDelay=5.0)
 
 
 class Program(MultiService):
@@ -242,5 +238,5 @@ def _endpoint(options: Mapping[str, Any], reactor: Any) -> IStreamClientEndpoint
     if options["endpoint"] is not None:
         plain = clientFromString(reactor, options["endpoint"])
     else:
-        plain = HostnameEndpoint(reactor, options["host"], options["port"], timeout=_CONNECT_SECONDS)
+        plain = HostnameEndpoint(reactor, options["host"], options["port"], timeout=CONNECT_SECONDS)
     return wrapClientTLS(options["tls_context"], plain) if options["tls_context"] else plain

@@ -46,13 +46,18 @@ def _library() -> Any:
 
 
 class Recording:
-    """One file, which grows by each frame it is given; what was written stays whatever happens then."""
+    """
+    One file, which grows by each frame it is given; what was written stays whatever happens then.
 
-    def __init__(self, path: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+    A frame's time is that of its capture, or, where that is not to be used, what C{monotonic} says when it is added.
+    """
+
+    def __init__(self, path: str, monotonic: Callable[[], float] = time.monotonic, by_capture: bool = True) -> None:
         check_path(path)
         self.path = path
         self.frames = 0
         self._monotonic = monotonic
+        self._by_capture = by_capture
         self._container: Any = None
         self._stream: Any = None
         self._last_captured: float | None = None
@@ -102,7 +107,7 @@ class Recording:
         arrival = self._monotonic()
         if self.frames:
             since = arrival - self._last_arrival
-            if frame.captured is not None and self._last_captured is not None:
+            if self._by_capture and frame.captured is not None and self._last_captured is not None:
                 by_capture = frame.captured - self._last_captured
                 if abs(by_capture - since) < _LARGEST_JITTER_SECONDS:
                     since = by_capture
