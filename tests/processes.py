@@ -69,12 +69,12 @@ class ProcessTestCase(TestCase):
         self.folder = self.mktemp()
         os.mkdir(self.folder)
 
-    def start(self, program: str, *words: str, shell: str = "") -> Running:
+    def start(self, program: str, *words: str, shell: str = "", web_face: str = "off") -> Running:
         """A program of this Python's own folder, or a file of this one with that Python; C{shell} is run before it."""
         running = Running()
         here = os.path.dirname(os.path.abspath(__file__))
         command = os.path.join(os.path.dirname(sys.executable), program)
-        if "camstream" in words and "--http" not in words:
+        if "camstream" in words and "--http" not in words and web_face == "off":
             at = words.index("camstream") + 1
             words = (*words[:at], "--http", "off", *words[at:])  # its usual port is one for all
         arguments = [command, *words]

