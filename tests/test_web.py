@@ -529,6 +529,7 @@ class DoorTests(WebTestCase):
         self.assertIn("location: /?fps=5", answer.head)
         for word in ("httponly", "secure", "samesite=lax"):
             self.assertIn(word, answer.head)
+        self.assertIn("location: /evil.example/\r\n", (await self.ask(f"//evil.example/?key={token}")).head + "\r\n")
         cookie = re.search(r"set-cookie: (twistedcam=\w+)", answer.head)
         assert cookie is not None
         self.assertEqual((await self.ask("/state", Cookie=cookie[1])).status, 200)

@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twistedcam.addresses import describe
 from twistedcam.credentials import NoCredentials
 from twistedcam.frame import MAX_TEXT
 from twistedcam.framing import JPEG, JSON, MAX_BYTES_FROM_SERVER, PICKLE, PREFIX, TLS_ALERT, MessageReceiver
@@ -73,7 +74,7 @@ class ServerConnection(MessageReceiver):
         self.MAX_LENGTH = self.factory.max_message_bytes
         self.factory.connection = self
         self._viewer.connected()
-        log.info("connected to {peer}", peer=self.transport.getPeer())
+        log.info("connected to {peer}", peer=describe(self.transport.getPeer()))
         self._hello(self._credentials.hello)
         self._pings.clock = self.factory.clock
         if not self._refused:

@@ -17,7 +17,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 from twisted.web.util import DeferredResource
 
-from twistedcam.addresses import is_local
+from twistedcam.addresses import describe, is_local
 from twistedcam.auth import PasswordGuard, Turns
 from twistedcam.interfaces import AccessDeniedError
 
@@ -130,9 +130,10 @@ class TokenDoor:
     def _without_key(self, request: Request) -> IResource:
         rest = {name: values for name, values in request.args.items() if name != b"key"}
         query = f"?{urlencode(rest, doseq=True)}" if rest else ""
+        path = "/" + request.path.decode("ascii", "replace").lstrip("/")  # two of them would lead to another server
         age = str(_COOKIE_SECONDS)
         request.addCookie(COOKIE, self._token, path=b"/", max_age=age, secure=True, httpOnly=True, sameSite="lax")
-        return Plain(http.SEE_OTHER, "this way", {"Location": request.path.decode("ascii", "replace") + query})
+        return Plain(http.SEE_OTHER, "this way", {"Location": path + query})
 
 
 def _ask_for_password(why: str) -> Plain:
@@ -182,7 +183,7 @@ class GatedSite(Site):
     def log(self, request: http.Request) -> None:
         """Tell of refusals only: a page asks once a second, and those who watch are told of anyway."""
         if request.code in (http.UNAUTHORIZED, http.FORBIDDEN):
-            log.info("{host} was not answered: {code}", host=request.getClientAddress(), code=request.code)
+            log.info("{host} was not answered: {code}", host=describe(request.getClientAddress()), code=request.code)
 
     def getResourceFor(self, request: Request) -> IResource:
         for name, value in _ALWAYS.items():
