@@ -260,6 +260,23 @@ class MemoryTests(TestCase):
         viewer.dataReceived(pack_json({"type": "cameras"}))
         self.assertEqual(self.drain(transport), [{"type": "cameras", "cameras": ["desk", "door"]}])
 
+    def test_smaller_pictures(self) -> None:
+        """A viewer that takes too few of the full pictures is sent smaller ones, if it said hello."""
+        half = Hub()
+        factory = CameraFactory(self.clock, {"desk": self.desk}, self.desk, smaller={"desk": [half]})
+        factory.doStart()
+        self.addCleanup(factory.doStop)
+        for hello, moved in (({}, True), ({"adapt": False}, False), (None, False)):
+            viewer = factory.buildProtocol(None)
+            viewer.makeConnection(StringTransport())
+            if hello is not None:
+                viewer.dataReceived(pack_json({"type": "hello", **hello}))
+            for sequence in range(100):
+                self.desk.publish(frame(sequence))
+                self.clock.advance(0.04)
+            self.assertEqual(half.is_watched, moved)
+            viewer.connectionLost(connectionDone)
+
     def test_counted_elsewhere(self) -> None:
         """Those who watch in other ways take places, too."""
         factory = CameraFactory(self.clock, {"desk": self.desk}, self.desk, max_viewers=3, count_viewers=lambda: 3)
@@ -428,8 +445,9 @@ class SocketTests(TestCase):
                 self.hub.publish(frame(sequence))
                 await peer.until(lambda n=sequence + 1: len(peer.frames) == n)
             self.assertEqual(peer.frames, list(range(300)))
-            outlet = stalled._outlet
-            assert outlet is not None and outlet.waiting is not None
+            assert stalled._place is not None
+            outlet = stalled._place.outlet
+            assert outlet.waiting is not None
             self.assertEqual(outlet.waiting.sequence, 299)
             self.assertEqual(outlet.begun + outlet.dropped + 1, 300)
             transport = stalled.transport
@@ -452,7 +470,8 @@ class SocketTests(TestCase):
             await peer.until(lambda: peer.frames and peer.frames[-1] == 299)
             self.assertEqual(peer.frames, sorted(set(peer.frames)))
             self.assertLess(len(peer.frames), 299)
-            self.assertIsNone(viewer._outlet.waiting)  # type: ignore[union-attr]
+            assert viewer._place is not None
+            self.assertIsNone(viewer._place.outlet.waiting)
 
         return Deferred.fromCoroutine(check())
 

@@ -97,14 +97,15 @@ class ServerConnection(MessageReceiver):
             self.refuse(str(denied))
             return
         camera = {"camera": self.factory.camera} if self.factory.camera else {}
-        hello = {"type": "hello"} | camera | shown
+        adapt = {} if self.factory.adapt else {"adapt": False}
+        hello = {"type": "hello"} | camera | adapt | shown
         # The blank line is nothing to JSON, but makes a web server answer instead of waiting for more.
         self.sendString(json.dumps(hello).encode() + b"\r\n\r\n")
 
     def choose(self, camera: str) -> None:
         """Watch another of the server's cameras from now on."""
         self._viewer.forget()
-        self.sendJSON({"type": "hello", "camera": camera})
+        self.sendJSON({"type": "hello", "camera": camera, "adapt": self.factory.adapt})
 
     def dataReceived(self, data: bytes) -> None:
         self._heard = self._viewer.monotonic()
@@ -188,7 +189,11 @@ class ServerConnection(MessageReceiver):
 
 
 class ViewerFactory(Factory):
-    """Connections for one L{Viewer}, of the camera named C{camera} (the server's first one if empty)."""
+    """
+    Connections for one L{Viewer}, of the camera named C{camera} (the server's first one if empty).
+
+    Smaller pictures are taken where the link cannot take full ones, unless C{adapt} is False.
+    """
 
     noisy = False
 
@@ -199,7 +204,9 @@ class ViewerFactory(Factory):
         camera: str = "",
         max_message_bytes: int = MAX_BYTES_FROM_SERVER,
         make_credentials: Callable[[], ICredentials] = NoCredentials,
+        adapt: bool = True,
     ) -> None:
+        self.adapt = adapt
         self.clock = clock
         self.camera = camera
         self.max_message_bytes = max_message_bytes

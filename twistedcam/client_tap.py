@@ -44,7 +44,7 @@ class Options(GroupedOptions):
         "The server": ("host", "port", "endpoint", "camera", "list"),
         "To be let in": ("key", "tls", "ca", "user", "password-file"),
         "What to do with the pictures": ("headless", "frames", "record", "snapshot", "snapshot-every"),
-        "What to accept": ("allow-pickle", "max-message"),
+        "What to accept": ("no-adapt", "allow-pickle", "max-message"),
     }
 
     optParameters = [
@@ -69,6 +69,7 @@ class Options(GroupedOptions):
     ]
     optFlags = [
         ["list", None, "Print the names of the server's cameras and stop."],
+        ["no-adapt", None, "Take full pictures, however few of them, where the link is slow."],
         ["headless", None, "Open no window."],
         ["tls", None, "Speak TLS, and check the server's certificate."],
         ["allow-pickle", None, "Accept the tutorial server's pickles, of uint8 arrays only."],

@@ -18,6 +18,7 @@ JPEG, PICKLE = "jpeg", "pickle"
 # strangers who ask for ever other sizes do not make us encode ever more of them.
 _DIVISORS = {JPEG: 1, "jpeg/2": 2, "jpeg/4": 4, "jpeg/8": 8}
 ENCODINGS = (*_DIVISORS, PICKLE)
+SMALLER = ("jpeg/2", "jpeg/4")  # what a link that cannot take the full pictures is sent
 
 
 def encoding_for(width: int, full_width: int) -> str:
@@ -64,9 +65,9 @@ class Encoder:
                 payload = codec.encode_pickle(image)
                 frames[encoding] = Frame(payload, self._name, sequence, captured, width=width, height=height)
             else:
-                smaller = _shrink(image, width // _DIVISORS[encoding])
-                jpeg = codec.encode_jpeg(smaller, self._settings.quality)
-                frames[encoding] = stamp(jpeg, self._name, sequence, captured, state, reason, since)
+                scale = _DIVISORS[encoding]
+                jpeg = codec.encode_jpeg(_shrink(image, width // scale), self._settings.quality)
+                frames[encoding] = stamp(jpeg, self._name, sequence, captured, state, reason, since, scale)
         return frames
 
 

@@ -42,6 +42,7 @@ class Frame:
     One encoded picture: C{captured} and C{since} in seconds since the epoch, sizes in pixels.
 
     C{captured} is None where the source does not tell, C{reason} and C{since} belong to the state C{no-signal};
+    C{scale} is how many times larger the full picture would be;
     C{clock} tells the present time of day where the frame was taken, None while that is not known.
     """
 
@@ -52,6 +53,7 @@ class Frame:
     state: str = LIVE
     reason: str = ""
     since: float | None = None
+    scale: int = 1
     width: int = 0
     height: int = 0
     clock: Callable[[], float | None] = field(default=time.time, compare=False, repr=False)
@@ -100,6 +102,7 @@ def stamp(
     state: str = LIVE,
     reason: str = "",
     since: float | None = None,
+    scale: int = 1,
 ) -> Frame:
     """The frame that C{jpeg} becomes with this metadata written into it. Raises L{FrameError}."""
     metadata: dict[str, Any] = {
@@ -110,6 +113,8 @@ def stamp(
     }
     if state != LIVE:
         metadata |= {"reason": reason[:MAX_TEXT], "since": None if since is None else round(since, 6)}
+    if scale != 1:
+        metadata["scale"] = scale
     comment = json.dumps(metadata, separators=(",", ":")).encode()
     segment = bytes((0xFF, _COM)) + struct.pack(">H", len(comment) + 2) + comment
     at = _after_app0(jpeg)
@@ -156,6 +161,7 @@ def _parse_metadata(comment: bytes) -> dict[str, Any] | None:
             "state": _text(found["state"]),
             "reason": _text(found.get("reason", "")),
             "since": _seconds(found.get("since")),
+            "scale": _whole(found.get("scale", 1)),
         }
     except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise FrameError(f"the frame's metadata is damaged: {error!r}") from None
@@ -169,7 +175,7 @@ def _text(value: object) -> str:
 
 def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise TypeError(f"{value!r:.40} is not a sequence number")
+        raise TypeError(f"{value!r:.40} is not a number of this kind")
     return value
 
 

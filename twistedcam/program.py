@@ -73,7 +73,9 @@ class Program(MultiService):
                 keys=keys,
             )
         limit = options["max-message"] * MIB
-        self._factory = ViewerFactory(self.viewer, reactor, options["camera"], limit, options["make_credentials"])
+        self._factory = ViewerFactory(
+            self.viewer, reactor, options["camera"], limit, options["make_credentials"], not options["no-adapt"]
+        )
         endpoint = ReportingEndpoint(_endpoint(options, reactor), self._attempt_failed)
         ClientService(endpoint, self._factory, RETRY, clock=reactor).setServiceParent(self)
 
@@ -210,6 +212,7 @@ class Program(MultiService):
             f"{viewer.fps():.1f} fps",
             "age unknown" if age is None else f"age {age * 1000:.0f} ms",
             f"{missed} frames dropped",
+            *([f"smaller by {frame.scale}: the link is slow"] if frame.scale > 1 else []),
         ]
 
     def _report(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from OpenSSL import SSL
@@ -16,9 +17,10 @@ from twisted.python.failure import Failure
 
 from twistedcam.addresses import describe, is_local
 from twistedcam.auth import Turns
-from twistedcam.broadcast import Hub, Outlet
+from twistedcam.broadcast import Hub
 from twistedcam.framing import MAX_BYTES_FROM_VIEWER, PREFIX, TLS_HANDSHAKE, MessageReceiver, pack_json
 from twistedcam.interfaces import AccessDeniedError, IGuard
+from twistedcam.ladder import Ladder
 from twistedcam.sink import TransportSink
 
 log = Logger()
@@ -52,8 +54,7 @@ class ViewerConnection(MessageReceiver):
         self._admission: Deferred[None] | None = None
         self._patience: IDelayedCall | None = None
         self.reason = LEFT
-        self._hub: Hub | None = None
-        self._outlet: Outlet | None = None
+        self._place: Ladder | None = None
         self._questions: dict[str, dict[str, Any]] = {}  # of each kind the newest that waits for its answer
         self._messages = 0  # since the last sweep
         self._amid_message_since: float | None = None
@@ -63,7 +64,7 @@ class ViewerConnection(MessageReceiver):
         self.factory.joined(self)
         if self._guard is None:
             if self._has_room():
-                self._watch(self.factory.silent_hub)
+                self._watch([self.factory.silent_hub])
         elif self.factory.is_crowded():
             self.refuse("too many wait to be let in")
         else:
@@ -111,6 +112,8 @@ class ViewerConnection(MessageReceiver):
     def sweep(self, now: float) -> None:
         """Once a second: end the connection if a frame, or the end of a message, was waited for too long."""
         self._messages = 0
+        if self._place is not None:
+            self._place.look()
         since = self._sink.waiting_since
         if since is not None and now - since > PROGRESS_SECONDS:
             self.refuse(f"it took nothing for {PROGRESS_SECONDS:.0f} s")
@@ -162,7 +165,7 @@ class ViewerConnection(MessageReceiver):
     @property
     def is_watching(self) -> bool:
         """Whether it has a place at a hub."""
-        return self._outlet is not None
+        return self._place is not None
 
     def _is_private(self) -> bool:
         return ISSLTransport.providedBy(self.transport) or is_local(self.transport.getHost())
@@ -181,7 +184,8 @@ class ViewerConnection(MessageReceiver):
         if name not in hubs:
             self._dismiss(f"there is no camera {name!r:.60} here; there is: {', '.join(hubs)}")
             return
-        self._watch(hubs[name], fps)
+        adapts = message.get("adapt", True) is not False
+        self._watch([hubs[name], *(self.factory.smaller.get(name, ()) if adapts else ())], fps)
 
     def _dismiss(self, reason: str, again: bool = False) -> None:
         """Tell the viewer why, and whether to try again; read nothing more, and end its connection."""
@@ -193,22 +197,23 @@ class ViewerConnection(MessageReceiver):
         self.sendJSON({"type": "refused", "reason": reason, "again": again})
         self.transport.loseConnection()
 
-    def _watch(self, hub: Hub, fps: float = 0.0) -> None:
-        if self._hub is not hub or self._outlet is None:
-            self._unwatch()
-            self._hub = hub
-            self._outlet = hub.attach(self._sink, self.peer)
-        self._outlet.limit(fps)
+    def _watch(self, hubs: Sequence[Hub], fps: float = 0.0) -> None:
+        place = self._place
+        if place is not None and place.hubs == hubs:
+            place.limit(fps)  # and no frame twice
+            return
+        self._unwatch()
+        self._place = Ladder(hubs, self._sink, self.peer, fps)
 
     def _unwatch(self) -> None:
-        if self._hub is not None and self._outlet is not None:
-            self._hub.detach(self._outlet)
-        self._hub = self._outlet = None
+        place, self._place = self._place, None
+        if place is not None:
+            place.leave()
 
     def _ready(self) -> None:
         self._answer()
-        if self._outlet is not None:
-            self._outlet.resume()
+        if self._place is not None:
+            self._place.outlet.resume()
 
     def _answer(self) -> None:
         """Answer, between frames, what was asked: of each kind at most one answer ever waits."""
@@ -238,7 +243,8 @@ class CameraFactory(ServerFactory):
     being the default; C{silent_hub} feeds those who have not said hello;
     C{make_guard} makes the guard of each connection, None for an open door;
     C{count_viewers} counts towards C{max_viewers} those who watch in other ways, too, and C{turns} holds up their
-    attempts to get in as well as ours.
+    attempts to get in as well as ours. C{smaller} maps a camera's name to hubs of ever smaller pictures, for viewers
+    whose links cannot take the full ones.
     """
 
     noisy = False
@@ -252,6 +258,7 @@ class CameraFactory(ServerFactory):
         max_viewers: int = MAX_VIEWERS,
         count_viewers: Callable[[], int] | None = None,
         turns: Turns | None = None,
+        smaller: Mapping[str, Sequence[Hub]] = MappingProxyType({}),
     ) -> None:
         self.clock = clock
         self.max_viewers = max_viewers
@@ -259,6 +266,7 @@ class CameraFactory(ServerFactory):
         self._make_guard = make_guard
         self._count_viewers = count_viewers or self._count_own_viewers
         self.hubs = hubs
+        self.smaller = smaller
         self.silent_hub = silent_hub
         self.viewers: set[ViewerConnection] = set()
         self._sweep = LoopingCall(self._sweep_viewers)

@@ -17,7 +17,7 @@ from twistedcam.auth import KeyGuard, PasswordGuard, Turns, make_portal
 from twistedcam.broadcast import Hub
 from twistedcam.camera import Source
 from twistedcam.capture import Capture
-from twistedcam.encoder import ENCODINGS, JPEG, Settings
+from twistedcam.encoder import ENCODINGS, JPEG, SMALLER, Settings
 from twistedcam.gate import Door, GatedSite, OpenDoor, PasswordDoor, TokenDoor
 from twistedcam.interfaces import IGuard
 from twistedcam.listener import Listener, watch_commands, web_addresses
@@ -84,6 +84,7 @@ class Server(MultiService):
             self._options["max-viewers"],
             self._count_viewers,
             self._turns,
+            {name: [camera.hubs[step] for step in SMALLER] for name, camera in self.cameras.items()},
         )
         key = ""
         if self._share is not None:
