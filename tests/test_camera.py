@@ -16,8 +16,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 from twisted.web.static import File
 
-from twistedcam.camera import OpenCVCamera, TestCard, no_signal_card, parse_source
-from twistedcam.interfaces import CameraError
+from twistedcam.camera import Mode, OpenCVCamera, TestCard, no_signal_card, parse_source
+from twistedcam.codec import Image
+from twistedcam.interfaces import CameraError, ICamera
 
 
 def write_video(path: str, count: int = 10, fps: float = 20.0) -> None:
@@ -26,6 +27,13 @@ def write_video(path: str, count: int = 10, fps: float = 20.0) -> None:
     for n in range(count):
         writer.write(np.full((48, 64, 3), n * 20, np.uint8))
     writer.release()
+
+
+def image_of(camera: ICamera) -> Image:
+    """The picture of a camera that gives no JPEGs."""
+    image = camera.retrieve()
+    assert not isinstance(image, bytes)
+    return image
 
 
 class ParseTests(TestCase):
@@ -98,7 +106,7 @@ class FileTests(TestCase):
             before = time.monotonic()
             taken = camera.grab()
             self.assertTrue(before <= taken <= time.monotonic())
-            lightness.append(round(float(camera.retrieve().mean()) / 20))
+            lightness.append(round(float(np.mean(image_of(camera))) / 20))
         self.assertEqual(lightness, [*range(10), *range(10), *range(5)])
 
     def test_gone(self) -> None:
@@ -117,7 +125,7 @@ class FileTests(TestCase):
         def look() -> tuple[float, tuple[int, ...]]:
             camera = parse_source(f"http://127.0.0.1:{port.getHost().port}/clip.avi").open()
             camera.grab()
-            image = camera.retrieve()
+            image = image_of(camera)
             camera.close()
             return camera.interval, image.shape
 
@@ -135,6 +143,8 @@ class FakeCapture:
     def __init__(self, *behind: float, rate: float = 25.0) -> None:
         self.behind = list(behind)
         self.rate = rate
+        self.has_jpegs = True
+        self.settings: dict[int, float] = {}
 
     def isOpened(self) -> bool:  # noqa: N802
         return True
@@ -146,7 +156,16 @@ class FakeCapture:
         self.stamp = time.monotonic() - self.behind.pop(0)
         return True
 
+    def set(self, prop: int, value: float) -> bool:
+        self.settings[prop] = value
+        return self.has_jpegs or prop != cv2.CAP_PROP_FOURCC
+
+    def retrieve(self) -> tuple[bool, Image]:
+        return True, np.frombuffer(b"\xff\xd8\xff\xd9", np.uint8)
+
     def get(self, prop: int) -> float:
+        if prop in self.settings:
+            return self.settings[prop]
         return {cv2.CAP_PROP_FPS: self.rate, cv2.CAP_PROP_FRAME_COUNT: -1.0}.get(prop, getattr(self, "stamp", 0) * 1000)
 
 
@@ -185,6 +204,41 @@ class TimeOfCaptureTests(TestCase):
         self.patch(waiting, "_grab", lambda: -1.0)
         self.patch(time, "monotonic", lambda: next(clock))
         self.assertEqual(waiting.grab(), -1.0)
+
+
+class ModeTests(TestCase):
+    """What a device is asked for."""
+
+    def asked(self, mode: Mode, has_jpegs: bool = True) -> tuple[dict[int, float], Image | bytes]:
+        """What was set, and a picture."""
+        capture = FakeCapture(0.0)
+        capture.has_jpegs = has_jpegs
+        self.patch(cv2, "VideoCapture", lambda *args: capture)
+        camera = OpenCVCamera("/dev/video0", cv2.CAP_V4L2, waits=False)
+        camera.ask_for(mode)
+        camera.grab()
+        return capture.settings, camera.retrieve()
+
+    def test_nothing(self) -> None:
+        """Where nothing is asked for, nothing is set."""
+        self.assertEqual(self.asked(Mode())[0], {})
+
+    def test_size_and_rate(self) -> None:
+        """Size and rate are set, in the format that gives large pictures fast; arrays are what comes."""
+        settings, picture = self.asked(Mode((1280, 720), 15))
+        wanted = {cv2.CAP_PROP_FRAME_WIDTH: 1280, cv2.CAP_PROP_FRAME_HEIGHT: 720, cv2.CAP_PROP_FPS: 15}
+        self.assertEqual({prop: settings[prop] for prop in wanted}, wanted)
+        self.assertEqual(settings[cv2.CAP_PROP_FOURCC], cv2.VideoWriter.fourcc(*"MJPG"))
+        self.assertNotIn(cv2.CAP_PROP_CONVERT_RGB, settings)
+        self.assertNotIsInstance(picture, bytes)
+
+    def test_own_jpegs(self) -> None:
+        """Where its JPEGs are wanted and it has some, they come as they are; where it has none, pictures do."""
+        settings, picture = self.asked(Mode(as_jpeg=True))
+        self.assertEqual((settings[cv2.CAP_PROP_CONVERT_RGB], picture), (0, b"\xff\xd8\xff\xd9"))
+        settings, picture = self.asked(Mode(as_jpeg=True), has_jpegs=False)
+        self.assertNotIn(cv2.CAP_PROP_CONVERT_RGB, settings)
+        self.assertNotIsInstance(picture, bytes)
 
 
 class CardTests(TestCase):

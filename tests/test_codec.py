@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from twisted.trial.unittest import TestCase
 
-from twistedcam.codec import CodecError, as_bgr, decode, decode_pickle, encode_jpeg, encode_pickle
-from twistedcam.frame import Frame
+from twistedcam.codec import CodecError, as_bgr, complete, decode, decode_pickle, encode_jpeg, encode_pickle
+from twistedcam.frame import Frame, segments
 
 GOLDEN = Path(__file__).parent / "golden"
 PICTURE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
@@ -181,3 +181,36 @@ class PickleTests(TestCase):
         payload = (GOLDEN / "array-numpy2-protocol4.pickle").read_bytes()
         for length in range(len(payload)):
             self.assertRaises(CodecError, decode_pickle, payload[:length])
+
+
+class CompleteTests(TestCase):
+    """A camera's own JPEGs."""
+
+    def without_tables(self, jpeg: bytes) -> bytes:
+        """C{jpeg} as many webcams give it."""
+        rest = jpeg
+        for marker, start, end in reversed(list(segments(jpeg))):
+            if marker == 0xC4:
+                rest = rest[: start - 4] + rest[end:]
+        return rest
+
+    def test_tables(self) -> None:
+        """Huffman tables are put in where they were left out, and the picture is the same."""
+        image = np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8)
+        jpeg = encode_jpeg(image)
+        bare = self.without_tables(jpeg)
+        self.assertNotIn(b"\xff\xc4", bare[:400])
+        made = complete(bare)
+        self.assertTrue((decode(Frame.from_jpeg(made)) == decode(Frame.from_jpeg(jpeg))).all())
+        self.assertEqual(complete(jpeg), jpeg)
+
+    def test_padding(self) -> None:
+        """What a driver leaves behind the picture's end is cut off."""
+        jpeg = encode_jpeg(np.zeros((8, 8, 3), np.uint8))
+        self.assertEqual(complete(jpeg + bytes(1000)), jpeg)
+
+    def test_broken(self) -> None:
+        """Half a JPEG, or none, is told."""
+        jpeg = encode_jpeg(np.zeros((8, 8, 3), np.uint8))
+        for broken in (jpeg[:-2], jpeg[:100], b"", b"\xff\xd8\xff\xd9", b"nothing\xff\xd9"):
+            self.assertRaises(CodecError, complete, broken)

@@ -38,6 +38,23 @@ class EncoderTests(TestCase):
         frame = Encoder("desk", Settings()).encode([JPEG], IMAGE, 2.0, NO_SIGNAL, "gone", 1.0)[JPEG]
         self.assertEqual((frame.state, frame.reason, frame.since), (NO_SIGNAL, "gone", 1.0))
 
+    def test_own_jpeg(self) -> None:
+        """A camera's own JPEG goes out as it is, but for its metadata; other encodings are made of it."""
+        own = codec.encode_jpeg(IMAGE, 33)
+        encoder = Encoder("desk", Settings(width=0))
+        frames = encoder.encode([JPEG, "jpeg/2", PICKLE], own, 1.5)
+        frame = frames[JPEG]
+        self.assertTrue(frame.payload.startswith(own[:20]) and frame.payload.endswith(own[20:]))
+        self.assertEqual((frame.camera, frame.captured, frame.width, frame.height), ("desk", 1.5, 64, 48))
+        self.assertEqual(frames["jpeg/2"].width, 32)
+        self.assertEqual(codec.decode(frames[PICKLE]).shape, (48, 64, 3))
+        self.assertEqual(encoder.size, (64, 48))
+
+    def test_scale(self) -> None:
+        """A smaller frame says by how much."""
+        frames = Encoder("desk", Settings()).encode([JPEG, "jpeg/4"], IMAGE, 1.5)
+        self.assertEqual([frame.scale for frame in frames.values()], [1, 4])
+
     def test_encoding_for(self) -> None:
         """Who asks for a width gets the smallest pictures that are not narrower, or the full ones."""
         for width, encoding in (

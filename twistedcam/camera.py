@@ -31,18 +31,34 @@ _USUAL_FPS = 25  # of sources that do not tell their own
 _URL_TIMEOUT_MS = 5000
 _MOST_BUFFERED = 5  # OpenCV gives V4L2 drivers four buffers
 _AT_ONCE_SECONDS = 0.002
+_MJPG = cv2.VideoWriter.fourcc(*"MJPG")
+
+
+@dataclass(frozen=True)
+class Mode:
+    """
+    What a device is asked for, and gives the nearest to: C{size} in pixels and C{fps}, where they are not None and 0.
+
+    With C{as_jpeg} its own JPEGs are wanted, as they come, where it has them.
+    """
+
+    size: tuple[int, int] | None = None
+    fps: float = 0.0
+    as_jpeg: bool = False
 
 
 @dataclass(frozen=True)
 class Source:
-    """What C{--camera} names: C{kind} is one of L{_OPENERS}, C{target} what is opened, C{name} what it is called."""
+    """What C{--camera} names: C{kind} is device or one of L{_OPENERS}, C{target} what is opened, C{name} its name."""
 
     name: str
     kind: str
     target: str
 
-    def open(self) -> ICamera:
+    def open(self, mode: Mode = Mode()) -> ICamera:
         """Open it; this may block for seconds. Raises L{CameraError}."""
+        if self.kind == "device":
+            return _open_device(self.target, mode)
         return _OPENERS[self.kind](self.target)
 
 
@@ -90,6 +106,7 @@ class OpenCVCamera:
         self._capture = cv2.VideoCapture(target, backend, list(options))  # type: ignore[call-overload]
         if not self._capture.isOpened():
             raise CameraError(f"{target} cannot be opened as video")
+        self._gives_jpegs = False
         self._has_clock = self._capture.getBackendName() == "V4L2"
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         frames = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -97,6 +114,20 @@ class OpenCVCamera:
         self._waits = frames > 0 if waits is None else waits
         self._period = 1 / (rate if 0 < rate <= 1000 else _USUAL_FPS)
         self.interval = self._period if self._waits else 0.0
+
+    def ask_for(self, mode: Mode) -> None:
+        """Set a device to what it has that is nearest to C{mode}."""
+        set_ = self._capture.set
+        if (mode.size or mode.as_jpeg) and set_(cv2.CAP_PROP_FOURCC, _MJPG):
+            # Large pictures come fast over USB as JPEGs only.
+            self._gives_jpegs = mode.as_jpeg and self._capture.get(cv2.CAP_PROP_FOURCC) == _MJPG
+        if mode.size:
+            set_(cv2.CAP_PROP_FRAME_WIDTH, mode.size[0])
+            set_(cv2.CAP_PROP_FRAME_HEIGHT, mode.size[1])
+        if mode.fps:
+            set_(cv2.CAP_PROP_FPS, mode.fps)
+        if self._gives_jpegs:
+            self._gives_jpegs = set_(cv2.CAP_PROP_CONVERT_RGB, 0)
 
     def grab(self) -> float:
         """The next picture's time of capture: the driver's own where it can be believed."""
@@ -133,19 +164,25 @@ class OpenCVCamera:
             return False
         return bool(self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0) and self._capture.grab())
 
-    def retrieve(self) -> Image:
-        """The picture last grabbed. Raises L{BrokenPictureError} where it is damaged."""
+    def retrieve(self) -> Image | bytes:
+        """The picture last grabbed, or the device's own JPEG of it. Raises L{BrokenPictureError} if damaged."""
         done, image = self._capture.retrieve()
         if not done:
             raise BrokenPictureError(f"{self._target} gives pictures that cannot be read")
-        return image  # type: ignore[return-value]
+        return image.tobytes() if self._gives_jpegs else image  # type: ignore[return-value]
 
     def close(self) -> None:
         """Release the device."""
         self._capture.release()
 
 
-def _open_device(target: str) -> ICamera:
+def _open_device(target: str, mode: Mode) -> ICamera:
+    camera = _find_device(target)
+    camera.ask_for(mode)
+    return camera
+
+
+def _find_device(target: str) -> OpenCVCamera:
     if sys.platform != "linux":
         return OpenCVCamera(int(target) if target.isdecimal() else target, cv2.CAP_ANY, waits=False)
     path = f"/dev/video{target}" if target.isdecimal() else target
@@ -238,7 +275,6 @@ def _centre(image: Image, text: str, at: float, share: float) -> None:
 
 
 _OPENERS: dict[str, Callable[[str], ICamera]] = {
-    "device": _open_device,
     "file": _open_file,
     "url": _open_url,
     "test": TestCard,

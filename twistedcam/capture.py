@@ -15,9 +15,9 @@ from twisted.logger import Logger
 from twistedcam import codec
 from twistedcam.broadcast import Hub
 from twistedcam.camera import no_signal_card
-from twistedcam.codec import CodecError
+from twistedcam.codec import CodecError, Image
 from twistedcam.encoder import Encoder, Settings
-from twistedcam.frame import LIVE, NO_SIGNAL, Frame
+from twistedcam.frame import LIVE, NO_SIGNAL, Frame, FrameError
 from twistedcam.interfaces import BrokenPictureError, CameraError, ICamera
 from twistedcam.pace import Meter, RateLimit
 from twistedcam.polling import CameraThread, Polling
@@ -102,14 +102,15 @@ class Capture(Service):
         if not wanted or not self._limit.due(taken):
             return {}
         captured = time.time() - (time.monotonic() - taken)
+        picture = camera.retrieve()
         try:
-            image = codec.as_bgr(camera.retrieve())
-        except CodecError as error:
+            whole = codec.complete(picture) if isinstance(picture, bytes) else codec.as_bgr(picture)
+            return self._encode(wanted, whole, captured)
+        except (CodecError, FrameError) as error:
             raise BrokenPictureError(str(error)) from None
-        return self._encode(wanted, image, captured)
 
-    def _encode(self, encodings: list[str], image: codec.Image, captured: float, *state: Any) -> dict[str, Frame]:
-        frames = self._encoder.encode(encodings, image, captured, *state)
+    def _encode(self, encodings: list[str], picture: Image | bytes, captured: float, *state: Any) -> dict[str, Frame]:
+        frames = self._encoder.encode(encodings, picture, captured, *state)
         self.encoded += len(frames)
         return frames
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import pickletools
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from twistedcam.frame import Frame
+from twistedcam.frame import Frame, FrameError, segments
 from twistedcam.framing import JPEG, MAX_BYTES_FROM_SERVER, PICKLE
 
 Image = NDArray[np.uint8]
@@ -19,6 +20,7 @@ Image = NDArray[np.uint8]
 # An image this large decodes to 192 MiB; a JPEG's header can claim twenty times as much in 100 bytes.
 MAX_PIXELS = 64 * 1024 * 1024
 _QUALITY_TO_KEEP = 95
+_DHT = 0xC4
 
 
 class CodecError(ValueError):
@@ -50,6 +52,33 @@ def encode_jpeg(image: Image, quality: int = 80) -> bytes:
     if not done:
         raise CodecError("the picture cannot be encoded as JPEG")
     return encoded.tobytes()
+
+
+@functools.cache
+def _standard_tables() -> bytes:
+    """The Huffman tables of the JPEG standard, as segments: what OpenCV writes, too."""
+    jpeg = encode_jpeg(np.zeros((8, 8, 3), np.uint8))
+    return b"".join(jpeg[start - 4 : end] for marker, start, end in segments(jpeg) if marker == _DHT)
+
+
+def complete(jpeg: bytes) -> bytes:
+    """
+    A camera's own JPEG as a file is to be: with Huffman tables, which many leave out, and nothing after its end.
+
+    Raises L{CodecError} where it is broken off.
+    """
+    end = jpeg.rfind(b"\xff\xd9")
+    try:
+        found = list(segments(jpeg))
+    except FrameError as error:
+        raise CodecError(str(error)) from None
+    if end < 0 or not found:
+        raise CodecError("the camera's JPEG is broken off")
+    jpeg = jpeg[: end + 2]
+    if any(marker == _DHT for marker, _, _ in found):
+        return jpeg
+    at = found[-1][2]
+    return b"".join((jpeg[:at], _standard_tables(), jpeg[at:]))
 
 
 def decode(frame: Frame) -> Image:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import imutils
@@ -47,28 +47,58 @@ class Encoder:
 
     def encode(
         self,
-        encodings: Iterable[str],
-        image: Image,
+        encodings: Sequence[str],
+        picture: Image | bytes,
         captured: float,
         state: str = LIVE,
         reason: str = "",
         since: float | None = None,
     ) -> dict[str, Frame]:
-        """The frame in each of C{encodings} of one (H, W, 3) uint8 BGR image. Raises L{codec.CodecError}."""
-        sequence = next(self._sequence)
-        image = _shrink(image, self._settings.width)
-        height, width = image.shape[:2]
-        self.size = (width, height)
+        """
+        The frame in each of C{encodings} of one picture: an (H, W, 3) uint8 BGR image, or a camera's own JPEG.
+
+        A JPEG is sent as it is, whatever the settings say. Raises L{codec.CodecError} and L{frame.FrameError}.
+        """
+        known = _Known(self._name, next(self._sequence), captured, state, reason, since)
+        if isinstance(picture, bytes):
+            own = known.stamp(picture)
+            self.size = (own.width, own.height)
+            frames = {JPEG: own}
+            missing = [encoding for encoding in encodings if encoding != JPEG]
+            return frames | (self._encode(missing, codec.decode(own), known) if missing else {})
+        image = _shrink(picture, self._settings.width)
+        self.size = (image.shape[1], image.shape[0])
+        return self._encode(encodings, image, known)
+
+    def _encode(self, encodings: Sequence[str], image: Image, known: _Known) -> dict[str, Frame]:
         frames = {}
+        height, width = image.shape[:2]
         for encoding in encodings:
             if encoding == PICKLE:
                 payload = codec.encode_pickle(image)
-                frames[encoding] = Frame(payload, self._name, sequence, captured, width=width, height=height)
+                frames[encoding] = Frame(
+                    payload, known.camera, known.sequence, known.captured, width=width, height=height
+                )
             else:
                 scale = _DIVISORS[encoding]
                 jpeg = codec.encode_jpeg(_shrink(image, width // scale), self._settings.quality)
-                frames[encoding] = stamp(jpeg, self._name, sequence, captured, state, reason, since, scale)
+                frames[encoding] = known.stamp(jpeg, scale)
         return frames
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What all frames of one picture have in common."""
+
+    camera: str
+    sequence: int
+    captured: float
+    state: str
+    reason: str
+    since: float | None
+
+    def stamp(self, jpeg: bytes, scale: int = 1) -> Frame:
+        return stamp(jpeg, self.camera, self.sequence, self.captured, self.state, self.reason, self.since, scale)
 
 
 def _shrink(image: Image, width: int) -> Image:

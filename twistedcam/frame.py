@@ -83,7 +83,7 @@ class Frame:
         """The frame in C{payload}; a JPEG without our metadata is one too. Raises L{FrameError}."""
         size: tuple[int, int] | None = None
         metadata: dict[str, Any] = {}
-        for marker, start, end in _segments(payload):
+        for marker, start, end in segments(payload):
             if marker in _START_OF_FRAME and end - start >= 5:
                 height, width = _SIZE.unpack_from(payload, start + 1)
                 size = (width, height)
@@ -123,12 +123,12 @@ def stamp(
 
 def _after_app0(jpeg: bytes) -> int:
     # JFIF wants its APP0 to follow SOI directly.
-    marker, _, end = next(_segments(jpeg), (0, 0, 2))
+    marker, _, end = next(segments(jpeg), (0, 0, 2))
     return end if marker == _APP0 else len(_SOI)
 
 
-def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, start and end of the content of each segment before the picture's own bytes."""
+def segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, start and end of the content of each segment before the picture's own bytes. Raises L{FrameError}."""
     if jpeg[:2] != _SOI:
         raise FrameError("this is not a JPEG: it does not begin with FF D8")
     position = 2

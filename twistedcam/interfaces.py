@@ -30,8 +30,8 @@ class ICamera(Interface):
     def grab() -> float:
         """Take the next picture; return when it was taken, by C{time.monotonic}. Raises L{CameraError}."""
 
-    def retrieve() -> Image:
-        """The picture last grabbed as an (H, W, 3) uint8 BGR array. Raises L{BrokenPictureError}."""
+    def retrieve() -> Image | bytes:
+        """The picture last grabbed: an (H, W, 3) uint8 BGR array, or a JPEG. Raises L{BrokenPictureError}."""
 
     def close() -> None:
         """Release the device."""

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twistedcam import status
 from twistedcam.auth import KeyGuard, PasswordGuard, Turns, make_portal
 from twistedcam.broadcast import Hub
-from twistedcam.camera import Source
+from twistedcam.camera import Mode, Source
 from twistedcam.capture import Capture
 from twistedcam.encoder import ENCODINGS, JPEG, SMALLER, Settings
 from twistedcam.gate import Door, GatedSite, OpenDoor, PasswordDoor, TokenDoor
@@ -57,7 +57,9 @@ class Server(MultiService):
     def _add_camera(self, source: Source) -> Capture:
         hubs = {encoding: Hub() for encoding in ENCODINGS}
         on_encoded = self._metrics.on_encoded(source.name)
-        capture = Capture(self._reactor, source.name, source.open, hubs, self._settings, on_encoded=on_encoded)
+        mode = Mode(self._options["size"], self._options["fps"], as_jpeg=not self._options["width"])
+        open_camera = partial(source.open, mode)
+        capture = Capture(self._reactor, source.name, open_camera, hubs, self._settings, on_encoded=on_encoded)
         capture.setServiceParent(self)
         self._metrics.watch_over(capture)
         return capture

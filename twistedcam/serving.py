@@ -12,7 +12,7 @@ from twisted.internet.threads import blockingCallFromThread
 from twisted.python.usage import UsageError
 
 from twistedcam.background import running_reactor
-from twistedcam.camera import Source
+from twistedcam.camera import Mode, Source
 from twistedcam.interfaces import ICamera
 from twistedcam.plugin import as_camera
 from twistedcam.service import Server
@@ -51,7 +51,7 @@ class _GivenSource(Source):
     images: Any
     fps: float
 
-    def open(self) -> ICamera:
+    def open(self, mode: Mode = Mode()) -> ICamera:
         """They go on, or, where C{images} is to be called, begin anew."""
         return as_camera(self.images, self.fps)
 

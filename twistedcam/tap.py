@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from twisted.cred.credentials import IUsernamePassword
@@ -20,13 +21,23 @@ from twistedcam.service import DEFAULT_HTTP, NO_HTTP, Server
 DEFAULT_LISTEN, SHARED_LISTEN = "tcp:9999:interface=127.0.0.1", "tcp:9999"
 
 
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if found is None:
+        raise usage.UsageError(f"--size: {text!r} is no size, write it like 1280x720")
+    return int(found[1]), int(found[2])
+
+
+_size.coerceDoc = ""  # type: ignore[attr-defined]
+
+
 class Options(GroupedOptions, AuthOptionMixin):  # type: ignore[misc]
     """What C{twistd camstream} understands."""
 
     longdesc = "Serves cameras live, over TCP and over HTTP: every viewer sees what is now, however slow it is."
 
     groups = {
-        "Cameras": ("camera", "width", "fps", "quality"),
+        "Cameras": ("camera", "size", "width", "fps", "quality"),
         "Where it is watched": ("listen", "http", "codec", "max-viewers", "allow-origin", "preview"),
         "Who may watch": ("share", "renew", "state-dir", "auth", "help-auth", "help-auth-type", "open"),
     }
@@ -35,6 +46,7 @@ class Options(GroupedOptions, AuthOptionMixin):  # type: ignore[misc]
 
     optParameters = [
         ["state-dir", None, None, "Where --share keeps its key, in place of the user's data folder."],
+        ["size", None, None, "What to ask a device for, such as 1280x720; it gives the nearest it has.", _size],
         ["width", "w", 320, "Width in pixels, 0 for as captured; nothing is enlarged.", number("width", int, 0, 16384)],
         ["fps", "r", 0.0, "At most so many frames a second, 0 for all.", number("fps", float, 0, 1000)],
         ["quality", "q", 80, "JPEG quality, 1 to 100.", number("quality", int, 1, 100)],

@@ -1,0 +1,55 @@
+"""
+What a 1080p picture costs on its way to a frame: python -m benchmarks.picture [--clip FILE]
+
+A camera's own JPEG sent as it is, beside decoding and encoding it again; and for a picture that comes as an array, the
+shares of resizing and encoding. CPU time of one core, medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import cv2
+
+from twistedcam.camera import TestCard
+from twistedcam.codec import complete, decode, encode_jpeg
+from twistedcam.encoder import JPEG, Encoder, Settings
+from twistedcam.frame import Frame
+
+_SIZE = (1920, 1080)
+
+
+def milliseconds(function: Callable[[], object]) -> float:
+    """The median CPU time of C{function}, all threads together."""
+    measured = []
+    for _ in range(60):
+        began = time.process_time()
+        function()
+        measured.append(time.process_time() - began)
+    return statistics.median(measured) * 1000
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clip", help="a video file whose first picture is taken, in place of the test card")
+    options = parser.parse_args()
+    picture = cv2.VideoCapture(options.clip).read()[1] if options.clip else TestCard().retrieve()
+    image = cv2.resize(picture, _SIZE)
+    jpeg = encode_jpeg(image)  # type: ignore[arg-type]
+    own, full, small = (Encoder("", Settings(width)) for width in (0, 0, 640))
+    untouched = milliseconds(lambda: own.encode([JPEG], complete(jpeg), 0.0))
+    again = milliseconds(lambda: full.encode([JPEG], decode(Frame.from_jpeg(jpeg)), 0.0))
+    print(
+        f"its own JPEG of {len(jpeg) / 1000:.0f} kB, untouched: {untouched:.3f} ms; decoded and encoded: {again:.2f} ms"
+    )
+    print(f"an array: encoded at full size {milliseconds(lambda: full.encode([JPEG], image, 0.0)):.2f} ms, ", end="")  # type: ignore
+    print(f"at 640 {milliseconds(lambda: small.encode([JPEG], image, 0.0)):.2f} ms")  # type: ignore
+    print(f"untouched is {untouched / again:.3f} x decoding and encoding")
+
+
+if __name__ == "__main__":
+    main()
