@@ -391,6 +391,27 @@ class SocketTests(TestCase):
 
         return Deferred.fromCoroutine(check())
 
+    def test_work_for_each_frame(self) -> None:
+        """A frame costs one call of the system for a viewer that keeps up, and its bytes are made once for all."""
+
+        async def check() -> None:
+            await self.serve()
+            peers = [await self.connect(Peer()) for _ in range(3)]
+            sent: list[bytes] = []
+            for viewer in self.factory.viewers:
+                send = viewer._sink._send_at_once
+                assert send is not None
+                viewer._sink._send_at_once = lambda message, send=send: sent.append(message) or send(message)
+            frames = [frame(sequence) for sequence in range(50)]
+            for count, one in enumerate(frames, 1):
+                self.hub.publish(one)
+                for peer in peers:
+                    await peer.until(lambda count=count, peer=peer: len(peer.frames) == count)
+            self.assertEqual(len(sent), len(frames) * len(peers))
+            self.assertEqual(len({id(message) for message in sent}), len(frames))
+
+        return Deferred.fromCoroutine(check())
+
     def test_no_delay(self) -> Deferred[None]:
         """A frame that follows a pong does not wait for its acknowledgement: Nagle's algorithm is off."""
 

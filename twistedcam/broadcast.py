@@ -39,16 +39,16 @@ class Outlet(Tally):
         self.waiting: Frame | None = None
         self.newest: Frame | None = None  # of those that it was sent
         self._sink = sink
-        self._limit = RateLimit(0)
+        self._limit: RateLimit | None = None
         self.meter = Meter()  # by the frames' times of capture
 
     def limit(self, fps: float) -> None:
         """From now on let at most C{fps} frames a second through; 0 is all."""
-        self._limit = RateLimit(fps)
+        self._limit = RateLimit(fps) if fps else None
 
     def offer(self, frame: Frame) -> None:
         """Send C{frame} now, or let it wait in place of the one that waits."""
-        if not self._limit.due(frame.captured or 0.0):
+        if self._limit is not None and not self._limit.due(frame.captured or 0.0):
             return
         if self.waiting is not None:
             self.dropped += 1

@@ -52,9 +52,9 @@ class TransportSink:
             # Or the end of a frame that follows a pong waits for the pong's acknowledgement: 40 ms.
             raw.setTcpNoDelay(True)
         self._link = Link(raw.socket, clock.seconds) if hasattr(raw, "socket") else None
-        # Half the cost of write(), which always takes a turn of the reactor; TLS has none.
-        # Asked of nothing but a socket's own transport: a wrapper would pass us by itself.
-        self._send_at_once = transport.writeSomeData if isinstance(transport, Connection) else None
+        # Half the cost of write(), which always takes a turn of the reactor; not under TLS.
+        # Asked of nothing but a socket's own transport, while that has nothing to write.
+        self._send_at_once = transport.socket.send if isinstance(transport, Connection) else None
         # A pull producer is called whenever the last byte of a write has gone. A push
         # producer would be paused, and so called again, only above 64 KiB. Under TLS,
         # Twisted would call a pull producer in a busy loop: ours is the socket's own.
@@ -88,18 +88,21 @@ class TransportSink:
         return True
 
     def _send(self, message: bytes) -> None:
+        sent = 0
         if self._send_at_once is not None:
-            sent = self._send_at_once(message)
-            if isinstance(sent, Exception):
+            try:
+                sent = self._send_at_once(message)
+            except BlockingIOError:
+                pass
+            except OSError:
                 self._transport.abortConnection()
                 return
             if sent == len(message):
                 return
-            if sent < Connection.SEND_LIMIT and self._link is not None:
+            if self._link is not None:
                 self._link.held_up()
-            message = message[sent:]
         self._blocked = True
-        self._rest = memoryview(message)
+        self._rest = memoryview(message)[sent:]
         self._write_portion()
 
     def _write_portion(self) -> None:
