@@ -339,6 +339,16 @@ def make_certificate() -> PrivateCertificate:
     return PrivateCertificate.load(signed, key)  # type: ignore[no-any-return]
 
 
+def noted(send: Any, sent: list[bytes]) -> Any:
+    """C{send}, which notes what it is given."""
+
+    def noting(message: bytes) -> Any:
+        sent.append(message)
+        return send(message)
+
+    return noting
+
+
 class Deaf(Protocol):
     """A viewer that stops reading as soon as it is connected."""
 
@@ -398,15 +408,14 @@ class SocketTests(TestCase):
             await self.serve()
             peers = [await self.connect(Peer()) for _ in range(3)]
             sent: list[bytes] = []
+
             for viewer in self.factory.viewers:
-                send = viewer._sink._send_at_once
-                assert send is not None
-                viewer._sink._send_at_once = lambda message, send=send: sent.append(message) or send(message)
+                viewer._sink._send_at_once = noted(viewer._sink._send_at_once, sent)
             frames = [frame(sequence) for sequence in range(50)]
             for count, one in enumerate(frames, 1):
                 self.hub.publish(one)
                 for peer in peers:
-                    await peer.until(lambda count=count, peer=peer: len(peer.frames) == count)
+                    await peer.until(lambda n=count, peer=peer: len(peer.frames) == n)
             self.assertEqual(len(sent), len(frames) * len(peers))
             self.assertEqual(len({id(message) for message in sent}), len(frames))
 
