@@ -56,7 +56,7 @@ class Page:
 
     def text(self, selector: str) -> str:
         """What stands there."""
-        return self._browser.find_element("css selector", selector).text
+        return str(self._browser.find_element("css selector", selector).text)
 
     def is_live(self) -> bool:
         """Whether the page says so."""

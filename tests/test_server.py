@@ -401,7 +401,7 @@ class SocketTests(TestCase):
 
         return Deferred.fromCoroutine(check())
 
-    def test_work_for_each_frame(self) -> None:
+    def test_work_for_each_frame(self) -> Deferred[None]:
         """A frame costs one call of the system for a viewer that keeps up, and its bytes are made once for all."""
 
         async def check() -> None:
