@@ -70,6 +70,9 @@ class WatchTests(TestCase):
         with self.assertRaisesRegex(WatchError, "there is no camera 'cellar'"):
             async for _ in watch(reactor, endpoint, "cellar"):
                 self.fail("a frame came")
+        while self.factory.viewers:
+            await turn()
+        self.assertEqual([call for call in reactor.getDelayedCalls() if "_client_service" in str(call)], [])  # type: ignore
 
     @coroutine
     async def test_over_unix(self) -> None:

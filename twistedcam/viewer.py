@@ -30,15 +30,14 @@ class ServerClock:
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, float]] = deque(maxlen=_CLOCK_SAMPLES)
-
-    @property
-    def offset(self) -> float | None:
-        """What to add to our monotonic time to get the server's time of day; None before the first pong."""
-        return min(self._samples)[1] if self._samples else None
+        # What to add to our monotonic time to get the server's time of day; None before
+        # the first pong. Other threads may read it.
+        self.offset: float | None = None
 
     def now(self, monotonic: float) -> float | None:
         """The server's time of day at our time C{monotonic}; None before the first pong."""
-        return None if self.offset is None else monotonic + self.offset
+        offset = self.offset
+        return None if offset is None else monotonic + offset
 
     def add(self, sent: float, clock: float, received: float) -> None:
         """A ping left at C{sent}, the server wrote C{clock} on it, and it was back at C{received}."""
@@ -49,6 +48,7 @@ class ServerClock:
             if abs(offset - best_offset) > (round_trip + best_trip) / 2 + 0.001:
                 self._samples.clear()  # more than both errors: the server's clock was set
         self._samples.append((round_trip, offset))
+        self.offset = min(self._samples)[1]
 
 
 class Viewer:

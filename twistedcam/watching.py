@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Self
 
 from twisted.application.internet import ClientService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import DeferredQueue
 from twisted.internet.endpoints import HostnameEndpoint, clientFromString, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.threads import blockingCallFromThread
@@ -29,8 +29,8 @@ class WatchError(Exception):
     """Watching has come to an end that another attempt would not change; the text says why."""
 
 
-class _Watch:
-    """One connection that is made again whenever it is lost, and the newest frame that came over it."""
+class _Watching:
+    """A connection that is made again whenever it is lost; C{on_frame} and C{on_failure} are called in the reactor."""
 
     def __init__(
         self,
@@ -38,28 +38,23 @@ class _Watch:
         endpoint: IStreamClientEndpoint,
         camera: str,
         make_credentials: Callable[[], ICredentials],
-        on_change: Callable[[], None],
+        on_frame: Callable[[Frame], None],
+        on_failure: Callable[[str], None],
     ) -> None:
-        self.frame: Frame | None = None
-        self.failure = ""
-        self._on_change = on_change
-        self.viewer = Viewer(time.monotonic, self._take, self._fail)
-        factory = ViewerFactory(self.viewer, reactor, camera, make_credentials=make_credentials)
-        self.service = ClientService(endpoint, factory, RETRY, clock=reactor)
-        self.service.startService()
-
-    def _take(self, frame: Frame) -> None:
-        self.frame = frame
-        self._on_change()
+        self._on_failure = on_failure
+        self._viewer = Viewer(time.monotonic, on_frame, self._fail)
+        factory = ViewerFactory(self._viewer, reactor, camera, make_credentials=make_credentials)
+        self._service = ClientService(endpoint, factory, RETRY, clock=reactor)
+        self._service.startService()
 
     def _fail(self, reason: str) -> None:
-        self.failure = reason
-        self._on_change()
+        self.stop()  # another attempt would not help
+        self._on_failure(reason)
 
     def stop(self) -> Any:
         """Watch no more."""
-        self.viewer.stop()
-        return self.service.stopService()
+        self._viewer.stop()
+        return self._service.stopService()
 
 
 async def watch(
@@ -73,24 +68,20 @@ async def watch(
 
     A server that is away is waited for. Raises L{WatchError} where that would not help.
     """
-    waiting: list[Deferred[None]] = []
+    news: DeferredQueue[Frame | WatchError] = DeferredQueue()
 
-    def changed() -> None:
-        if waiting:
-            waiting.pop().callback(None)
+    def put(what: Frame | WatchError) -> None:
+        news.pending.clear()  # the newest is all that is wanted
+        news.put(what)
 
     where: Any = clientFromString(reactor, endpoint) if isinstance(endpoint, str) else endpoint
-    watching = _Watch(reactor, where, camera, make_credentials, changed)
+    watching = _Watching(reactor, where, camera, make_credentials, put, lambda reason: put(WatchError(reason)))
     try:
         while True:
-            if watching.frame is None and not watching.failure:
-                waiting.append(Deferred())
-                await waiting[0]
-            if watching.failure:
-                raise WatchError(watching.failure)
-            frame, watching.frame = watching.frame, None
-            if frame is not None:
-                yield frame
+            found = await news.get()
+            if isinstance(found, WatchError):
+                raise found
+            yield found
     finally:
         watching.stop()
 
@@ -108,18 +99,27 @@ class Client:
         tls, make_credentials = use_key(key) if key else (None, NoCredentials)
         self.frame: Frame | None = None
         self._timeout = timeout
+        # What the reactor's thread and the script's have in common is touched under this alone.
         self._changed = threading.Condition()
+        self._newest: Frame | None = None
+        self._failure = ""
         self._closed = False
         self._reactor = running_reactor()
         endpoint = _endpoint(self._reactor, address)
         if tls is not None:
             endpoint = wrapClientTLS(tls, endpoint)
-        self._watch: _Watch = blockingCallFromThread(
-            self._reactor, _Watch, self._reactor, endpoint, camera, make_credentials, self._tell
+        self._watching: _Watching = blockingCallFromThread(
+            self._reactor, _Watching, self._reactor, endpoint, camera, make_credentials, self._take, self._fail
         )
 
-    def _tell(self) -> None:
+    def _take(self, frame: Frame) -> None:
         with self._changed:
+            self._newest = frame
+            self._changed.notify_all()
+
+    def _fail(self, reason: str) -> None:
+        with self._changed:
+            self._failure = reason
             self._changed.notify_all()
 
     def read(self) -> tuple[bool, Image | None]:
@@ -144,13 +144,13 @@ class Client:
     def _next(self, until: float) -> Frame | None:
         with self._changed:
             self._changed.wait_for(self._has_news, max(0.0, until - time.monotonic()))
-            if self._watch.failure:
-                raise WatchError(self._watch.failure)
-            frame, self._watch.frame = self._watch.frame, None
+            if self._failure:
+                raise WatchError(self._failure)
+            frame, self._newest = self._newest, None
             return None if self._closed else frame
 
     def _has_news(self) -> bool:
-        return self._closed or self._watch.frame is not None or bool(self._watch.failure)
+        return self._closed or self._newest is not None or bool(self._failure)
 
     def __iter__(self) -> Iterator[Image]:
         """Each picture that is the newest when the last one has been dealt with, until this is closed."""
@@ -161,14 +161,15 @@ class Client:
 
     def isOpened(self) -> bool:  # noqa: N802 - as cv2.VideoCapture has it
         """Whether there is more to be expected."""
-        return not self._closed and not self._watch.failure
+        return not self._closed and not self._failure
 
     def close(self) -> None:
         """Watch no more."""
-        if not self._closed:
-            self._closed = True
-            self._tell()
-            blockingCallFromThread(self._reactor, self._watch.stop)
+        with self._changed:
+            was_open, self._closed = not self._closed, True
+            self._changed.notify_all()
+        if was_open:
+            blockingCallFromThread(self._reactor, self._watching.stop)
 
     release = close
 
