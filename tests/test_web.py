@@ -541,6 +541,7 @@ class DoorTests(WebTestCase):
                 self.clock.advance(1)
                 await turn()
             self.assertEqual(wrong.status, 403)
+            self.assertIn("set-cookie: twistedcam=; path=/; max-age=0", wrong.head)
 
 
 class TokenTests(SynchronousTestCase):

@@ -123,6 +123,8 @@ class TokenDoor:
         if not hmac.compare_digest(shown, self._token):
             self._turns.failed(host)
             await self._turns.wait(host)
+            # A page that is still open with an old cookie would go on failing, at the cost of who has a good link.
+            request.addCookie(COOKIE, b"", path=b"/", max_age=b"0", secure=True)
             return Plain(http.FORBIDDEN, "the link is wrong, or is of no use any more: ask for the present one")
         self._turns.succeeded(host)
         return self._without_key(request) if link else None
