@@ -102,6 +102,17 @@ class WatchTests(ProcessTestCase):
         self.assertIn("no live picture", viewer.output)
 
     @coroutine
+    async def test_two_cameras(self) -> None:
+        """One camera that is missing touches no other."""
+        server = self.serve("--camera", "door=/dev/video63", "--camera", "desk=test")
+        await server.said("listening on")
+        self.watch()
+        await server.said("door: no signal")
+        viewer = self.watch("--camera", "desk", "--frames", "60")
+        self.assertEqual(await viewer.ended, 0)
+        self.assertIn(" 0 dropped", viewer.output)
+
+    @coroutine
     async def test_signals(self) -> None:
         """TERM and INT end server and viewer cleanly, whether the camera is idle, live or missing."""
         for camera, state in (("test", "gone"), ("test", ": live"), ("/dev/video63", "no signal")):

@@ -261,6 +261,31 @@ class CrowdTests(FaultTestCase):
         await self.ends_cleanly(server)
 
 
+class SoakTests(FaultTestCase):
+    """A short form of benchmarks.soak."""
+
+    @coroutine
+    async def test_nothing_grows(self) -> None:
+        """Viewers that come and go, and a camera that is lost again and again, leave no descriptor and no thread."""
+        listen = ("--listen", "tcp:0:interface=127.0.0.1")
+        server = self.twistd("camstream", "--camera", "plugin:ending", *listen)
+        port = await self.port_of(server)
+        seen = []
+        for number in range(1, 5):
+            crowd = [self.knock(port) for _ in range(20)]
+            while server.output.count(" came, ") < 20 * number or server.output.count("no signal") < number:
+                await turn()
+            for connection in crowd:
+                connection.close()
+            while server.output.count(" gone ") < 20 * number:
+                await turn()
+            process = f"/proc/{server.transport.pid}"  # type: ignore[union-attr]
+            seen.append(len(os.listdir(f"{process}/fd")))
+            self.assertLessEqual(len(os.listdir(f"{process}/task")), 8)
+        self.assertEqual(seen, seen[:1] * 4)
+        await self.ends_cleanly(server)
+
+
 class SlowViewerTests(TestCase):
     """Viewers that do not take what they are sent, over real sockets, with the clock in our hands."""
 

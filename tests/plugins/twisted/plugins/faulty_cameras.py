@@ -65,7 +65,13 @@ def failing() -> ImageCamera:
     return paced(images())
 
 
+def ending() -> ImageCamera:
+    """Ten pictures, and no more."""
+    return paced(itertools.repeat(IMAGE, 10))
+
+
 hanging = CameraPlugin("hanging", Hanging)
 breaking = CameraPlugin("breaking", Breaking)
 changing = CameraPlugin("resizing", resizing)
 unforeseen = CameraPlugin("failing", failing)
+lost = CameraPlugin("ending", ending)
