@@ -46,14 +46,13 @@ class Program(MultiService):
         super().__init__()
         self._leave = leave
         self._leaving = False
-        self._reactor = reactor
         self._frames = options["frames"]
         self._snapshot = options["snapshot"]
         self._record = options["record"]
         self._lists = options["list"]
         self._has_to_record = bool(self._record) and display is None
-        self._timelapse = RateLimit(1 / options["snapshot-every"] if options["snapshot-every"] else 0)
-        self._takes_timelapse = bool(options["snapshot-every"])
+        seconds = options["snapshot-every"]
+        self._timelapse = RateLimit(1 / seconds) if seconds else None
         self._recorder = Recorder(self._recording_failed)
         self._ages: deque[float] = deque(maxlen=_AGES_REMEMBERED)
         self._first_at = 0.0
@@ -115,7 +114,7 @@ class Program(MultiService):
             path, self._record = self._record, None
             self._recorder.start(path)
         self._recorder.add(frame)
-        if self._takes_timelapse and frame.state == LIVE and self._timelapse.due(self.viewer.monotonic()):
+        if self._timelapse is not None and frame.state == LIVE and self._timelapse.due(self.viewer.monotonic()):
             try:
                 snapshot.write(frame, snapshot.name_for(frame))
             except SnapshotError as problem:
