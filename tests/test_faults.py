@@ -29,7 +29,8 @@ from twistedcam.codec import encode_jpeg
 from twistedcam.frame import stamp
 from twistedcam.framing import PREFIX, pack, pack_json
 from twistedcam.program import Program
-from twistedcam.server import PROGRESS_SECONDS, CameraFactory
+from twistedcam.server import CameraFactory
+from twistedcam.sink import PROGRESS_SECONDS
 from twistedcam.testing import RecordingDisplay
 from twistedcam.viewer import Viewer
 
@@ -196,38 +197,32 @@ class ClockTests(FaultTestCase):
 class CrowdTests(FaultTestCase):
     """More of everything than there should be."""
 
+    async def viewer_loses_nothing(self, server: Running, frames: int, crowd: int, *signs: str) -> None:
+        """One who watches loses no frame to C{crowd} others who come at once, and there is room when they have gone."""
+        port = await self.port_of(server)
+        words = ("camstream-client", "--port", str(port), "--headless", "--frames")
+        viewer = self.twistd(*words, str(frames))
+        await server.said("1 watching")
+        others = [self.knock(port) for _ in range(crowd)]
+        self.assertEqual(await viewer.ended, 0)
+        self.assertIn(" 0 dropped", viewer.output)
+        for sign in signs:
+            await server.said(sign)
+        for connection in others:
+            connection.close()
+        self.assertEqual(await self.twistd(*words, "5").ended, 0)
+        await self.ends_cleanly(server)
+
     @coroutine
     async def test_descriptors_exhausted(self) -> None:
         """With 64 descriptors and 100 connections who is in loses no frame; when they have gone there is room again."""
-        server = self.serve_tcp(shell="ulimit -n 64")
-        port = await self.port_of(server)
-        viewer = self.twistd("camstream-client", "--port", str(port), "--headless", "--frames", "60")
-        await server.said("1 watching")
-        crowd = [self.knock(port) for _ in range(100)]
-        self.assertEqual(await viewer.ended, 0)
-        self.assertIn(" 0 dropped", viewer.output)
-        for connection in crowd:
-            connection.close()
-        after = self.twistd("camstream-client", "--port", str(port), "--headless", "--frames", "5")
-        self.assertEqual(await after.ended, 0)
-        await self.ends_cleanly(server)
+        await self.viewer_loses_nothing(self.serve_tcp(shell="ulimit -n 64"), 60, 100)
 
     @coroutine
     async def test_a_thousand_connections(self) -> None:
         """A thousand who connect at once take no frame from who is in; those above the limit are refused."""
         server = self.serve_tcp("--max-viewers", "100")
-        port = await self.port_of(server)
-        viewer = self.twistd("camstream-client", "--port", str(port), "--headless", "--frames", "90")
-        await server.said("1 watching")
-        crowd = [self.knock(port) for _ in range(1000)]
-        self.assertEqual(await viewer.ended, 0)
-        self.assertIn(" 0 dropped", viewer.output)
-        await server.said("refused: 100 are watching")
-        for connection in crowd:
-            connection.close()
-        after = self.twistd("camstream-client", "--port", str(port), "--headless", "--frames", "5")
-        self.assertEqual(await after.ended, 0)
-        await self.ends_cleanly(server)
+        await self.viewer_loses_nothing(server, 90, 1000, "refused: 100 are watching")
 
     @coroutine
     async def test_slow_hellos(self) -> None:

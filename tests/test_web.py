@@ -32,9 +32,10 @@ from twistedcam.frame import BOUNDARY, Frame, stamp
 from twistedcam.gate import Door, GatedSite, OpenDoor, PasswordDoor, TokenDoor
 from twistedcam.share import load
 from twistedcam.sharekey import make_secret, web_token
+from twistedcam.sink import PROGRESS_SECONDS
 from twistedcam.testing import FakeCamera
 from twistedcam.web import WebFace
-from twistedcam.webviewer import PROGRESS_SECONDS, SNAPSHOT_SECONDS
+from twistedcam.webviewer import SNAPSHOT_SECONDS
 
 PICTURE = encode_jpeg(np.zeros((48, 64, 3), np.uint8))
 

@@ -63,7 +63,7 @@ class Encoder:
         if isinstance(picture, bytes):
             own = known.stamp(picture)
             self.size = (own.width, own.height)
-            frames = {JPEG: own}
+            frames = {JPEG: own} if JPEG in encodings else {}
             missing = [encoding for encoding in encodings if encoding != JPEG]
             return frames | (self._encode(missing, codec.decode(own), known) if missing else {})
         image = _shrink(picture, self._settings.width)

@@ -14,6 +14,9 @@ if sys.platform == "linux":
     import termios
 
 
+MOST_FPS = 1000  # that anybody may ask for
+
+
 class RateLimit:
     """Says which of a run of pictures are due, so that they come to at most C{fps} a second; 0 is no limit."""
 

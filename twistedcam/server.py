@@ -21,16 +21,15 @@ from twistedcam.broadcast import Hub
 from twistedcam.framing import MAX_BYTES_FROM_VIEWER, PREFIX, TLS_HANDSHAKE, MessageReceiver, pack_json
 from twistedcam.interfaces import AccessDeniedError, IGuard
 from twistedcam.ladder import Ladder
-from twistedcam.sink import TransportSink
+from twistedcam.pace import MOST_FPS
+from twistedcam.sink import PROGRESS_SECONDS, TransportSink
 
 log = Logger()
 
-PROGRESS_SECONDS = 30.0
 HELLO_SECONDS = 10.0
 MAX_VIEWERS = 500
 LEFT = "it left"
 _SWEEP_SECONDS = 1.0
-_MOST_FPS = 1000.0
 _MOST_MESSAGES_A_SWEEP = 100  # a viewer of ours sends one a second, and a handful at its beginning
 
 
@@ -114,8 +113,7 @@ class ViewerConnection(MessageReceiver):
         self._messages = 0
         if self._place is not None:
             self._place.look()
-        since = self._sink.waiting_since
-        if since is not None and now - since > PROGRESS_SECONDS:
+        if self._sink.has_stalled(now):
             self.refuse(f"it took nothing for {PROGRESS_SECONDS:.0f} s")
         elif not self.is_amid_message:
             self._amid_message_since = None
@@ -176,8 +174,8 @@ class ViewerConnection(MessageReceiver):
 
     def _hello(self, message: dict[str, Any]) -> None:
         camera, fps = message.get("camera"), message.get("fps", 0)
-        if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 <= fps <= _MOST_FPS:
-            self._dismiss(f"fps is to be a number from 0 to {_MOST_FPS:.0f}, 0 for all")
+        if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 <= fps <= MOST_FPS:
+            self._dismiss(f"fps is to be a number from 0 to {MOST_FPS:.0f}, 0 for all")
             return
         hubs = self.factory.hubs
         name = next(iter(hubs)) if camera is None else str(camera)
@@ -242,9 +240,9 @@ class CameraFactory(ServerFactory):
     C{hubs} maps each camera's name to the hub of its JPEG frames, the first
     being the default; C{silent_hub} feeds those who have not said hello;
     C{make_guard} makes the guard of each connection, None for an open door;
-    C{count_viewers} counts towards C{max_viewers} those who watch in other ways, too, and C{turns} holds up their
-    attempts to get in as well as ours. C{smaller} maps a camera's name to hubs of ever smaller pictures, for viewers
-    whose links cannot take the full ones.
+    C{count_viewers} counts towards C{max_viewers} those who watch in other ways, too. C{smaller} maps a camera's name
+    to hubs of ever smaller pictures, for viewers whose links cannot take the full ones. C{turns} are for all attempts
+    to get in, in other ways as well.
     """
 
     noisy = False
@@ -257,12 +255,11 @@ class CameraFactory(ServerFactory):
         make_guard: Callable[[], IGuard | None] = lambda: None,
         max_viewers: int = MAX_VIEWERS,
         count_viewers: Callable[[], int] | None = None,
-        turns: Turns | None = None,
         smaller: Mapping[str, Sequence[Hub]] = MappingProxyType({}),
     ) -> None:
         self.clock = clock
         self.max_viewers = max_viewers
-        self.turns = turns or Turns(clock)
+        self.turns = Turns(clock)
         self._make_guard = make_guard
         self._count_viewers = count_viewers or self._count_own_viewers
         self.hubs = hubs

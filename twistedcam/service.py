@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 
 from twistedcam import status
-from twistedcam.auth import KeyGuard, PasswordGuard, Turns, make_portal
+from twistedcam.auth import KeyGuard, PasswordGuard, make_portal
 from twistedcam.broadcast import Hub
 from twistedcam.camera import Mode, Source
 from twistedcam.capture import Capture
@@ -46,8 +46,8 @@ class Server(MultiService):
         self._settings = Settings(options["width"], options["fps"], options["quality"])
         self.cameras = {source.name: self._add_camera(source) for source in options["cameras"]}
         self._metrics.setServiceParent(self)
-        self._turns = Turns(reactor)
         self._portal = make_portal(options["credCheckers"]) if "credCheckers" in options else None
+        self._viewers = self._make_factory()
         self._add_wire()
         if options["http"] != NO_HTTP:
             self._add_web()
@@ -67,9 +67,6 @@ class Server(MultiService):
     def _first_hubs(self) -> Mapping[str, Hub]:
         return next(iter(self.cameras.values())).hubs
 
-    def _count_viewers(self) -> int:
-        return status.count_viewers(self.cameras)
-
     def _listen(self, description: str, factory: IProtocolFactory, how_to_watch: Any, may_fail: bool = False) -> None:
         is_open = bool(self._options["open"] or self._share or self._portal)
         endpoint = serverFromString(self._reactor, description)
@@ -77,17 +74,19 @@ class Server(MultiService):
         listener = Listener(self._reactor, endpoint, factory, description, is_open, how_to_watch, is_secret, may_fail)
         listener.setServiceParent(self)
 
-    def _add_wire(self) -> None:
-        factory: IProtocolFactory = CameraFactory(
+    def _make_factory(self) -> CameraFactory:
+        return CameraFactory(
             self._reactor,
             {name: camera.hubs[JPEG] for name, camera in self.cameras.items()},
             self._first_hubs()[self._options["codec"]],
             self._make_guard,
             self._options["max-viewers"],
-            self._count_viewers,
-            self._turns,
+            lambda: status.count_viewers(self.cameras),
             {name: [camera.hubs[step] for step in SMALLER] for name, camera in self.cameras.items()},
         )
+
+    def _add_wire(self) -> None:
+        factory: IProtocolFactory = self._viewers
         key = ""
         if self._share is not None:
             factory, key = self._share.over_tls(factory), self._share.key
@@ -98,7 +97,7 @@ class Server(MultiService):
         face = WebFace(
             self._reactor,
             self.cameras,
-            lambda: self._count_viewers() < self._options["max-viewers"],
+            self._viewers.has_room,
             lambda: status.state(self.cameras),
             self._metrics.render,
         )
@@ -126,8 +125,10 @@ class Server(MultiService):
 
     def _door(self) -> Door:
         if self._share is not None:
-            return TokenDoor(web_token(self._share.secret), self._turns)
-        return PasswordDoor(PasswordGuard(self._portal), self._turns) if self._portal is not None else OpenDoor()
+            return TokenDoor(web_token(self._share.secret), self._viewers.turns)
+        if self._portal is not None:
+            return PasswordDoor(PasswordGuard(self._portal), self._viewers.turns)
+        return OpenDoor()
 
 
 def _state_folder(options: Mapping[str, Any]) -> Path:

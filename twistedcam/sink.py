@@ -15,6 +15,7 @@ from twistedcam.frame import Frame
 from twistedcam.interfaces import ISink
 from twistedcam.pace import Link
 
+PROGRESS_SECONDS = 30.0
 _PORTION_BYTES = 32 * 1024
 
 
@@ -75,6 +76,10 @@ class TransportSink:
         if wait and self._alarm is None:
             self._alarm = self._clock.callLater(wait, self._ready)
         return False
+
+    def has_stalled(self, now: float) -> bool:
+        """Whether a frame has waited for this viewer for L{PROGRESS_SECONDS}."""
+        return self.waiting_since is not None and now - self.waiting_since > PROGRESS_SECONDS
 
     def begin(self, frame: Frame) -> None:
         """Send C{frame}."""

@@ -15,6 +15,7 @@ from twistedcam.camera import parse_source
 from twistedcam.encoder import JPEG, PICKLE
 from twistedcam.interfaces import CameraError
 from twistedcam.options import GroupedOptions, drop_default_pidfile, number
+from twistedcam.pace import MOST_FPS
 from twistedcam.server import MAX_VIEWERS
 from twistedcam.service import DEFAULT_HTTP, NO_HTTP, Server
 
@@ -48,7 +49,7 @@ class Options(GroupedOptions, AuthOptionMixin):  # type: ignore[misc]
         ["state-dir", None, None, "Where --share keeps its key, in place of the user's data folder."],
         ["size", None, None, "What to ask a device for, such as 1280x720; it gives the nearest it has.", _size],
         ["width", "w", 320, "Width in pixels, 0 for as captured; nothing is enlarged.", number("width", int, 0, 16384)],
-        ["fps", "r", 0.0, "At most so many frames a second, 0 for all.", number("fps", float, 0, 1000)],
+        ["fps", "r", 0.0, "At most so many frames a second, 0 for all.", number("fps", float, 0, MOST_FPS)],
         ["quality", "q", 80, "JPEG quality, 1 to 100.", number("quality", int, 1, 100)],
         ["max-viewers", "m", MAX_VIEWERS, "So many may watch at once.", number("max-viewers", int, 1, 10**6)],
         ["allow-origin", None, "", "Let web pages of this origin read what is served, such as http://host:8123, or *."],

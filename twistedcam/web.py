@@ -21,6 +21,7 @@ from twisted.web.static import Data
 from twistedcam.broadcast import Hub
 from twistedcam.encoder import encoding_for
 from twistedcam.gate import Plain
+from twistedcam.pace import MOST_FPS
 from twistedcam.webviewer import STREAM_TYPE, Snapshot, Stream
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ log = Logger()
 
 _MAX_AGE_SECONDS = 1.0
 _SWEEP_SECONDS = 1.0
-_MOST_FPS = 1000.0
 _PAGE = {
     "": ("index.html", "text/html; charset=utf-8"),
     "page.js": ("page.js", "text/javascript; charset=utf-8"),
@@ -110,7 +110,7 @@ class Root(Resource):
 
 
 class Rendered(Resource):
-    """What C{render} gives at each request, of the type that C{describe} says."""
+    """What C{make} gives at each request: its type, and itself."""
 
     isLeaf = True
 
@@ -183,7 +183,7 @@ class WebFace(Service):
         return camera.hubs[encoding_for(width, camera.width)]
 
     def _stream(self, request: Request, name: str) -> Any:
-        hub, fps = self._hub(request, name), number(request, "fps", 0, _MOST_FPS, 0)
+        hub, fps = self._hub(request, name), number(request, "fps", 0, MOST_FPS, 0)
         if not self._has_room():
             return _FULL.render(request)
         if request.method == b"HEAD":

@@ -16,11 +16,10 @@ from twistedcam.broadcast import Hub, Outlet
 from twistedcam.frame import BOUNDARY, Frame
 from twistedcam.gate import Plain
 from twistedcam.interfaces import ISink
-from twistedcam.sink import TransportSink
+from twistedcam.sink import PROGRESS_SECONDS, TransportSink
 
 log = Logger()
 
-PROGRESS_SECONDS = 30.0
 SNAPSHOT_SECONDS = 10.0
 STREAM_TYPE = f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}"
 
@@ -49,8 +48,7 @@ class Stream:
 
     def end_if_stalled(self, now: float) -> None:
         """End the connection if a frame has waited for it for L{PROGRESS_SECONDS}."""
-        since = self._sink.waiting_since
-        if since is not None and now - since > PROGRESS_SECONDS:
+        if self._sink.has_stalled(now):
             log.info("viewer {peer} took nothing for {seconds:.0f} s", peer=self.peer, seconds=PROGRESS_SECONDS)
             self.end()
 
