@@ -8,25 +8,12 @@ decoding such a picture take, below which nobody can go.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from benchmarks.processes import server, watch
+from benchmarks.processes import milliseconds, server, watch
 from twistedcam.camera import TestCard
 from twistedcam.codec import decode, encode_jpeg
 from twistedcam.frame import Frame
-
-
-def milliseconds(function: Callable[[], object]) -> float:
-    """The median time of C{function}."""
-    measured = []
-    for _ in range(100):
-        began = time.perf_counter()
-        function()
-        measured.append(time.perf_counter() - began)
-    return statistics.median(measured) * 1000
 
 
 def main() -> None:

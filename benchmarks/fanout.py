@@ -29,6 +29,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from benchmarks.frames import make_frame
+from benchmarks.processes import cpu_seconds
 from twistedcam.recording import Recording
 
 FRAME_BYTES = 20_000
@@ -124,12 +125,6 @@ def command_server(name: str, fps: float, viewers: int) -> Iterator[tuple[int, i
     yield process.pid, port
     process.kill()
     process.wait()
-
-
-def cpu_seconds(process: int) -> float:
-    """All that a process has taken until now."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def read_plainly(port: int, viewers: int, seconds: float) -> subprocess.Popen[str]:

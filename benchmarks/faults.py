@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.processes import twistd
+from benchmarks.processes import cpu_seconds, twistd
 from twistedcam.framing import pack_json
 
 _TESTS = Path(__file__).parent.parent / "tests"
@@ -69,11 +69,6 @@ class Server:
         """In kB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return float(status.split("VmRSS:")[1].split()[0])
-
-    def cpu(self) -> float:
-        """Seconds."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self, number: int = signal.SIGKILL) -> float:
         """Seconds that it took."""
@@ -159,12 +154,12 @@ def flood() -> None:
     pings = pack_json({"type": "ping", "sent": 1.0}) * 10_000
     with viewers(server.port, 1) as (connection,):
         server.said(" came")
-        before = server.cpu()
+        before = cpu_seconds(server.process.pid)
         with contextlib.suppress(OSError):
             connection.sendall(pings)
         server.said("more than 100 messages in a second")
         select.select([], [], [], 0.2)
-        print(f"10,000 pings at once: ended after {server.cpu() - before:.2f} s of CPU")
+        print(f"10,000 pings at once: ended after {cpu_seconds(server.process.pid) - before:.2f} s of CPU")
     server.end()
 
 

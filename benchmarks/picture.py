@@ -8,12 +8,13 @@ shares of resizing and encoding. CPU time of one core, medians.
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
-from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import cv2
 
+from benchmarks.processes import milliseconds
 from twistedcam.camera import TestCard
 from twistedcam.codec import complete, decode, encode_jpeg
 from twistedcam.encoder import JPEG, Encoder, Settings
@@ -22,14 +23,7 @@ from twistedcam.frame import Frame
 _SIZE = (1920, 1080)
 
 
-def milliseconds(function: Callable[[], object]) -> float:
-    """The median CPU time of C{function}, all threads together."""
-    measured = []
-    for _ in range(60):
-        began = time.process_time()
-        function()
-        measured.append(time.process_time() - began)
-    return statistics.median(measured) * 1000
+cpu_milliseconds = partial(milliseconds, clock=time.process_time)
 
 
 def main() -> None:
@@ -38,16 +32,16 @@ def main() -> None:
     parser.add_argument("--clip", help="a video file whose first picture is taken, in place of the test card")
     options = parser.parse_args()
     picture = cv2.VideoCapture(options.clip).read()[1] if options.clip else TestCard().retrieve()
-    image = cv2.resize(picture, _SIZE)
-    jpeg = encode_jpeg(image)  # type: ignore[arg-type]
+    image: Any = cv2.resize(picture, _SIZE)
+    jpeg = encode_jpeg(image)
     own, full, small = (Encoder("", Settings(width)) for width in (0, 0, 640))
-    untouched = milliseconds(lambda: own.encode([JPEG], complete(jpeg), 0.0))
-    again = milliseconds(lambda: full.encode([JPEG], decode(Frame.from_jpeg(jpeg)), 0.0))
-    print(
-        f"its own JPEG of {len(jpeg) / 1000:.0f} kB, untouched: {untouched:.3f} ms; decoded and encoded: {again:.2f} ms"
-    )
-    print(f"an array: encoded at full size {milliseconds(lambda: full.encode([JPEG], image, 0.0)):.2f} ms, ", end="")  # type: ignore
-    print(f"at 640 {milliseconds(lambda: small.encode([JPEG], image, 0.0)):.2f} ms")  # type: ignore
+    untouched = cpu_milliseconds(lambda: own.encode([JPEG], complete(jpeg), 0.0))
+    again = cpu_milliseconds(lambda: full.encode([JPEG], decode(Frame.from_jpeg(jpeg)), 0.0))
+    whole = cpu_milliseconds(lambda: full.encode([JPEG], image, 0.0))
+    resized = cpu_milliseconds(lambda: small.encode([JPEG], image, 0.0))
+    size = f"{len(jpeg) / 1000:.0f} kB"
+    print(f"its own JPEG of {size}, untouched: {untouched:.3f} ms; decoded and encoded: {again:.2f} ms")
+    print(f"an array: encoded at full size {whole:.2f} ms, at 640 {resized:.2f} ms")
     print(f"untouched is {untouched / again:.3f} x decoding and encoding")
 
 

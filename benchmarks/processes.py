@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 _REPORT = re.compile(r"(\d+) frames in ([\d.]+) s, ([\d.]+) fps, (\d+) dropped, age ([\d.]+) ms \(p99 ([\d.]+) ms\)")
 
@@ -16,6 +19,22 @@ _REPORT = re.compile(r"(\d+) frames in ([\d.]+) s, ([\d.]+) fps, (\d+) dropped, 
 def twistd(*words: str) -> list[str]:
     """The command line of C{twistd -n} with C{words}, in this Python."""
     return [os.path.join(os.path.dirname(sys.executable), "twistd"), "-n", *words]
+
+
+def cpu_seconds(process: int) -> float:
+    """What a process has taken until now, all its threads and the kernel's work for it."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def milliseconds(function: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    """The median time of C{function}, by C{clock}."""
+    measured = []
+    for _ in range(100):
+        began = clock()
+        function()
+        measured.append(clock() - began)
+    return statistics.median(measured) * 1000
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import selectors
 import socket
 import statistics
@@ -19,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-from benchmarks.processes import twistd
+from benchmarks.processes import cpu_seconds, twistd
 
 _PORTS = {"ours": 18080, "ustreamer": 18081}
 _FEW = 2
@@ -50,13 +49,6 @@ def running(name: str, device: str) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait()
-
-
-def cpu_seconds(process: int) -> float:
-    """What a process has taken until now, all its threads and the kernel's work for it."""
-    with open(f"/proc/{process}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def watch(port: int, viewers: int, seconds: float, process: int) -> tuple[float, int, int]:
