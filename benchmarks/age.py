@@ -1,39 +1,77 @@
 """
-How old a picture is when a viewer on the same machine has it: python -m benchmarks.age [--frames 600] [--viewers 1]
+How old pictures are on one machine, and what it takes: python -m benchmarks.age [--viewers 1,10,100,500,2000] [--tls]
 
-The test card at 640 x 480, 30 a second, from the real server to real headless viewers; beside it what encoding and
-decoding such a picture take, below which nobody can go.
+The test card at 640 x 480, 30 a second, from the real server to one real headless viewer, which says how old they are,
+and to more connections that one process reads. Beside it what encoding and decoding such a picture take, below which
+nobody can go. CPU time is the server's, the camera and the encoding in it, as a share of one core.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
+import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from benchmarks.processes import milliseconds, server, watch
+from benchmarks.fanout import read_plainly
+from benchmarks.processes import Server, cpu_seconds, milliseconds, server, watch
 from twistedcam.camera import TestCard
 from twistedcam.codec import decode, encode_jpeg
 from twistedcam.frame import Frame
 
+_FPS = 30
+
+
+def memory(process: int) -> float:
+    """What a process holds, in MB."""
+    return int(Path(f"/proc/{process}/status").read_text().split("VmRSS:")[1].split()[0]) / 1000
+
+
+def measure(serving: Server, viewers: int, frames: int) -> str:
+    """A row of the table, for one viewer that looks at its pictures and others that only read."""
+    crowd: list[subprocess.Popen[str]] = []
+    if viewers > 1:
+        crowd.append(read_plainly(serving.port, viewers - 1, frames / _FPS + 5))
+        assert crowd[0].stdout is not None
+        crowd[0].stdout.readline()
+    with ThreadPoolExecutor() as pool:
+        seeing = pool.submit(watch, serving.words, frames)
+        time.sleep(2)
+        before, began = cpu_seconds(serving.process), time.monotonic()
+        time.sleep(frames / _FPS - 3)
+        share = (cpu_seconds(serving.process) - before) / (time.monotonic() - began)
+        held = memory(serving.process)
+        seen = seeing.result()
+    for process in crowd:
+        process.communicate()
+    return (
+        f"{viewers} viewers: age median {seen['age']:.1f} ms, p99 {seen['age_p99']:.1f} ms, {seen['fps']:.2f} fps, "
+        f"{seen['dropped']:.0f} dropped; CPU {share:.1%}, {held:.1f} MB"
+    )
+
 
 def main() -> None:
     """Measure, and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=600)
-    parser.add_argument("--viewers", type=int, default=1)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--viewers", default="1,500")
+    parser.add_argument("--tls", action="store_true", help="as --share does; for one viewer")
     options = parser.parse_args()
-    with server("--camera", "test", "--width", "640") as port, ThreadPoolExecutor(options.viewers) as pool:
-        watch(port, 10)  # the camera is open from here on
-        reports = list(pool.map(lambda _: watch(port, options.frames), range(options.viewers)))
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    words = ("--camera", "test", "--width", "640", "--max-viewers", "10000", *(["--share"] if options.tls else []))
+    with server(*words) as serving:
+        watch(serving.words, 10)  # the camera is open from here on
+        for viewers in map(int, options.viewers.split(",")):
+            print(measure(serving, viewers, options.frames), flush=True)
     image = TestCard().retrieve()
     frame = Frame.from_jpeg(encode_jpeg(image))
     encode, decoding = milliseconds(lambda: encode_jpeg(image)), milliseconds(lambda: decode(frame))
-    for seen in reports:
-        print(
-            f"age median {seen['age']:.1f} ms, p99 {seen['age_p99']:.1f} ms, "
-            f"{seen['fps']:.2f} fps, {seen['dropped']:.0f} dropped"
-        )
-    print(f"encoding takes {encode:.1f} ms of that, decoding {decoding:.1f} ms more")
+    print(
+        f"encoding takes {encode:.1f} ms of that, decoding {decoding:.1f} ms more; {len(frame.payload)} bytes a picture"
+    )
 
 
 if __name__ == "__main__":

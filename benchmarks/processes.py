@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 _REPORT = re.compile(r"(\d+) frames in ([\d.]+) s, ([\d.]+) fps, (\d+) dropped, age ([\d.]+) ms \(p99 ([\d.]+) ms\)")
 
@@ -19,6 +21,12 @@ _REPORT = re.compile(r"(\d+) frames in ([\d.]+) s, ([\d.]+) fps, (\d+) dropped, 
 def twistd(*words: str) -> list[str]:
     """The command line of C{twistd -n} with C{words}, in this Python."""
     return [os.path.join(os.path.dirname(sys.executable), "twistd"), "-n", *words]
+
+
+def free_port() -> int:
+    """A port that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def cpu_seconds(process: int) -> float:
@@ -37,33 +45,47 @@ def milliseconds(function: Callable[[], object], clock: Callable[[], float] = ti
     return statistics.median(measured) * 1000
 
 
+class Server(NamedTuple):
+    """A camstream server that runs: its process, its port, and the words that a viewer needs for it."""
+
+    process: int
+    port: int
+    words: tuple[str, ...]
+
+
 @contextmanager
-def server(*options: str) -> Iterator[int]:
-    """A camstream server on a port of the kernel's choice, which is given; it ends with the block."""
+def server(*options: str) -> Iterator[Server]:
+    """A camstream server on a port of the kernel's choice, until the block ends; with C{--share} it is TLS."""
     with tempfile.TemporaryDirectory() as folder:
-        command = twistd("camstream", "--listen", "tcp:0:interface=127.0.0.1", *options)
+        listen = ("--listen", "tcp:0:interface=127.0.0.1", "--state-dir", folder)
+        command = twistd("camstream", *listen, "--http", "off", *options)
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                found = re.search(r"listening on 127\.0\.0\.1:(\d+)", line)
-                if found:
-                    # Read on, so that the server never waits for us to.
-                    drain = subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL)
-                    yield int(found[1])
-                    break
-            else:
-                raise RuntimeError("the server did not start")
+            port, key = _announced(process.stdout or (), "--share" in options)
+            # Read on, so that the server never waits for us to.
+            drain = subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL)
+            yield Server(process.pid, port, ("--port", str(port), *(("--key", key) if key else ())))
         finally:
             process.terminate()
             status = process.wait()
             drain.wait()
-            print(f"server: exit status {status}")
+            print(f"server: exit status {status}", file=sys.stderr)
 
 
-def watch(port: int, frames: int) -> dict[str, float]:
+def _announced(lines: Iterable[str], is_shared: bool) -> tuple[int, str]:
+    """The port and the key that a server tells of."""
+    port, key = 0, ""
+    for line in lines:
+        port = int(found[1]) if (found := re.search(r"listening on 127\.0\.0\.1:(\d+)", line)) else port
+        key = found[1] if (found := re.search(r"--key (\S+)", line)) else key
+        if port and (key or not is_shared):
+            return port, key
+    raise RuntimeError("the server did not start")
+
+
+def watch(words: Iterable[str], frames: int) -> dict[str, float]:
     """What a headless viewer saw in C{frames} frames: fps, dropped, and the median and p99 age in ms."""
-    command = twistd("camstream-client", "--port", str(port), "--headless", "--frames", str(frames))
+    command = twistd("camstream-client", *words, "--headless", "--frames", str(frames))
     output = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False).stdout
     found = _REPORT.search(output)
     if found is None:

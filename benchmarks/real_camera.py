@@ -25,9 +25,9 @@ def main() -> None:
     capture = cv2.VideoCapture(int(target) if target.isdecimal() else target)
     claimed = capture.get(cv2.CAP_PROP_FPS)
     capture.release()
-    with server("--camera", options.camera, "--width", options.width) as port:
-        watch(port, 5)  # the camera is open from here on
-        seen = watch(port, int(claimed * options.seconds))
+    with server("--camera", options.camera, "--width", options.width) as serving:
+        watch(serving.words, 5)  # the camera is open from here on
+        seen = watch(serving.words, int(claimed * options.seconds))
     print(
         f"camera {options.camera}: claims {claimed:.1f} fps, the viewer saw {seen['fps']:.2f} "
         f"({seen['fps'] / claimed:.1%}) for {seen['seconds']:.1f} s, {seen['dropped']:.0f} dropped, "

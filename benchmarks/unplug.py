@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import statistics
 import subprocess
 import threading
@@ -65,10 +64,8 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--disconnect", action="store_true")
     options = parser.parse_args()
-    with server("--camera", "0", "--width", "160") as port:
-        found = subprocess.run(["ss", "-ltnpH", f"sport = {port}"], capture_output=True, text=True, check=True).stdout
-        process = int(re.findall(r"pid=(\d+)", found)[0])
-        reader = Reader(port, 0, time.monotonic() + 3600)
+    with server("--camera", "0", "--width", "160") as serving:
+        reader = Reader(serving.port, 0, time.monotonic() + 3600)
         threading.Thread(target=reader.run, daemon=True).start()
         wait_for(reader, LIVE, time.time())
         lost, live = [], []
@@ -81,9 +78,8 @@ def main() -> None:
             plug_in(options.disconnect)
             live.append(wait_for(reader, LIVE, back))
             time.sleep(1)
-            print(
-                f"{number}: NO SIGNAL after {lost[-1]:.2f} s, live {live[-1]:.2f} s after it was back, {count(process)}"
-            )
+            held = count(serving.process)
+            print(f"{number}: NO SIGNAL after {lost[-1]:.2f} s, live {live[-1]:.2f} s after it was back, {held}")
             del reader.frames[:-1]
         for what, seconds in (("NO SIGNAL", lost), ("live again", live)):
             print(f"{what}: median {statistics.median(seconds):.2f} s, largest {max(seconds):.2f} s")
