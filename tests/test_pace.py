@@ -7,7 +7,7 @@ import socket
 
 from twisted.trial.unittest import TestCase
 
-from twistedcam.pace import LOW_WATER_BYTES, Link, RateLimit
+from twistedcam.pace import LOW_WATER_BYTES, Largest, Link, RateLimit, TCPInfo, drain_seconds
 
 
 class RateLimitTests(TestCase):
@@ -101,10 +101,10 @@ class LinkTests(TestCase):
         """A fast link is looked at now and then, and found out."""
         self.prove()
         self.fill()
-        waits = [self.link.wait() for _ in range(30)]
-        self.assertEqual(waits[:29], [0.0] * 29)
-        self.assertGreater(waits[29], 0)
+        self.assertEqual(self.link.trusted_frames, 29)
+        self.assertGreater(self.link.wait(), 0)
         self.assertFalse(self.link.fast)
+        self.assertEqual(self.link.trusted_frames, 0)
 
     def test_full_link_waits(self) -> None:
         """Nothing may begin on a thin link that is full, and the wait has bounds."""
@@ -114,6 +114,22 @@ class LinkTests(TestCase):
             self.assertGreaterEqual(wait, 0.001)
             self.assertLessEqual(wait, 0.25)
         self.assertFalse(self.link.fast)
+
+    def test_slow_reader(self) -> None:
+        """While the viewer's side has much that was not read, nothing may begin; when it was read, something may."""
+        sent = self.ours.send(bytes(40_000))
+        while self.link.wait() == 0.0:
+            sent += self.ours.send(bytes(1000))
+        waits = []
+        for _ in range(20):
+            waits.append(self.link.wait())
+            self.now += waits[-1]
+        self.assertEqual(waits, sorted(waits))  # looked for ever less often
+        self.assertLessEqual(waits[-1], 0.25)
+        self.theirs.setblocking(True)
+        while sent:
+            sent -= len(self.theirs.recv(sent))
+        self.assertEqual(self.link.wait(), 0.0)
 
     def test_without_low_water(self) -> None:
         """A system that does not know TCP_NOTSENT_LOWAT gets a small send buffer instead."""
@@ -133,3 +149,41 @@ class LinkTests(TestCase):
         self.addCleanup(ours.close)
         self.addCleanup(theirs.close)
         self.assertEqual(Link(ours, lambda: 0.0).wait(), 0.0)
+
+
+class DrainTests(TestCase):
+    """How much may be on its way."""
+
+    def test_busy_but_not_queued(self) -> None:
+        """The bandwidth-delay product and a little more may be; what is above that has to drain first."""
+        info = TCPInfo(packet_bytes=1000, min_rtt=40_000, bytes_per_second=100_000)
+        self.assertEqual(drain_seconds(5000, info, 100_000), 0.0)  # 4000 and a quarter of it
+        self.assertAlmostEqual(drain_seconds(7000, info, 100_000), 0.02)
+
+    def test_long_delay(self) -> None:
+        """On a link of a long delay it is not a quarter more: that would be age."""
+        info = TCPInfo(packet_bytes=1000, min_rtt=400_000, bytes_per_second=100_000)
+        self.assertAlmostEqual(drain_seconds(45_000, info, 100_000), 0.02)
+
+    def test_small_link(self) -> None:
+        """A few packets may always be."""
+        self.assertEqual(drain_seconds(3000, TCPInfo(min_rtt=1000, bytes_per_second=1000), 1000), 0.0)
+
+    def test_behind_a_loss(self) -> None:
+        """What arrived behind something that was lost is not on its way any more."""
+        info = TCPInfo(packet_bytes=1000, min_rtt=40_000, bytes_per_second=100_000, arrived_packets=2)
+        self.assertEqual(drain_seconds(7000, info, 100_000), 0.0)
+
+    def test_bounds(self) -> None:
+        """No wait is so short that it is a busy loop, or so long that the link runs dry unseen."""
+        info = TCPInfo(packet_bytes=1000, min_rtt=40_000)
+        self.assertEqual(drain_seconds(5001, info, 100_000), 0.001)
+        self.assertEqual(drain_seconds(10**9, info, 1000), 0.25)
+        self.assertEqual(drain_seconds(10**9, info, 0), 0.04)  # a round trip, while the rate is not known
+
+    def test_largest(self) -> None:
+        """The largest value is remembered for a while, and not for ever."""
+        largest = Largest(0.0)
+        self.assertEqual(
+            [largest.add(value, at) for at, value in ((1, 9), (4, 1), (6, 2), (9, 3), (12, 1))], [9, 9, 9, 9, 3]
+        )

@@ -8,6 +8,7 @@ import struct
 import sys
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 if sys.platform == "linux":
     import fcntl
@@ -62,31 +63,75 @@ SMALL_SEND_BUFFER_BYTES = 32 * 1024
 
 _PROVEN_AFTER_FRAMES = 10
 _LOOK_EVERY_FRAMES = 30
-_FILL = 1.25  # of the bandwidth-delay product
+# More than the bandwidth-delay product, or the link would run dry between two looks: a share, but of a long delay only
+# so much, since it is age.
+_MARGIN = 0.25
+_LONGEST_MARGIN_SECONDS = 0.03
 _FILL_AT_LEAST_BYTES = 3000
-_RATE_WINDOW_SECONDS = 5.0  # two of them are remembered
 _SHORTEST_WAIT_SECONDS = 0.001
 _LONGEST_WAIT_SECONDS = 0.25
-_FULL_WINDOW_WAIT_SECONDS = 0.005
+# A slow reader's window opens when it has read much: looked for the less often the longer it takes.
+_OPEN_WINDOW = 0.5
+_SHORTEST_WINDOW_WAIT_SECONDS = 0.005
+_WINDOW_WAIT_GROWTH = 0.25
 
-# struct tcp_info, linux/tcp.h: tcpi_notsent_bytes, tcpi_min_rtt in microseconds, tcpi_delivery_rate in bytes a second.
-_UNSENT = struct.Struct("@144xI")
-_MIN_RTT = struct.Struct("@148xI")
-_DELIVERY_RATE = struct.Struct("@160xQ")
-_TCP_INFO_BYTES = 168
+
+class Largest:
+    """The largest of the values of the last 5 to 10 seconds."""
+
+    _PERIOD_SECONDS = 5.0
+
+    def __init__(self, now: float) -> None:
+        self._began = now
+        self._periods = (0, 0)  # this one and the one before
+
+    def add(self, value: int, now: float) -> int:
+        """The largest, C{value} among them."""
+        this, before = self._periods
+        if now - self._began > self._PERIOD_SECONDS:
+            self._began = now
+            this, before = 0, this
+        self._periods = (max(this, value), before)
+        return max(self._periods)
+
+
+class TCPInfo(NamedTuple):
+    """What is asked of struct tcp_info, linux/tcp.h, which says it in bytes, packets and microseconds."""
+
+    packet_bytes: int = 0
+    arrived_packets: int = 0  # behind one that was lost
+    unsent_bytes: int = 0
+    min_rtt: int = 0
+    bytes_per_second: int = 0  # that were delivered, lately; 0: not known yet
+    window_bytes: int = 0  # that the viewer's side would take
+
+
+# tcpi_snd_mss, tcpi_sacked, tcpi_notsent_bytes, tcpi_min_rtt, tcpi_delivery_rate and tcpi_snd_wnd.
+_TCP_INFO = struct.Struct("@16xI8xI112xII8xQ60xI")
+
+
+def drain_seconds(unacknowledged_bytes: int, info: TCPInfo, bytes_per_second: int) -> float:
+    """Until no more is on its way than keeps the link busy; 0.0 where it is so. A rate of 0 is one not known yet."""
+    min_rtt = info.min_rtt / 1e6
+    margin = min(_MARGIN * min_rtt, _LONGEST_MARGIN_SECONDS)
+    allowed = max(_FILL_AT_LEAST_BYTES, bytes_per_second * (min_rtt + margin))
+    # What arrived behind something lost is not acknowledged, but not on its way any more either.
+    excess = unacknowledged_bytes - info.arrived_packets * info.packet_bytes - allowed
+    if excess <= 0:
+        return 0.0
+    drain = excess / bytes_per_second if bytes_per_second else min_rtt
+    return min(max(drain, _SHORTEST_WAIT_SECONDS), _LONGEST_WAIT_SECONDS)
 
 
 class Link:
     """
     How much may be on its way to one viewer: thin until proven fast.
 
-    On a thin link the kernel's queue is kept short (TCP_NOTSENT_LOWAT) and a
-    frame may begin only while what is sent and unacknowledged is at most 1.25
-    times the bandwidth-delay product, since whatever waits in a queue, ours,
-    the kernel's or the network's, gets old there. Both cost system calls and
-    wake-ups, so a link that had acknowledged all when the next frame was due
-    ten times in a row is fast: it is only looked at now and then, and thin
-    again at the first sign of holding a frame up.
+    On a thin link the kernel's queue is kept short (TCP_NOTSENT_LOWAT) and a frame may begin only while what is sent
+    and unacknowledged is little more than the bandwidth-delay product, and what the viewer's side has not read at most
+    half of what it has room for: whatever waits in a queue, ours, the network's or theirs, gets old there. That costs
+    system calls and wake-ups, so a link that held nothing up when the next frame was due ten times in a row is fast:
+    it is only looked at now and then, and thin again at the first sign of holding a frame up.
     """
 
     def __init__(self, handle: socket.socket, seconds: Callable[[], float]) -> None:
@@ -95,27 +140,33 @@ class Link:
         self._is_tcp = handle.family in (socket.AF_INET, socket.AF_INET6)
         self._measures = self._is_tcp and sys.platform == "linux"
         self._clean = 0
-        self._since_look = 0
-        self._rates = (0, 0)  # the largest in this window and in the one before
-        self._window_began = seconds()
+        self._rate = Largest(seconds())
+        self._window = Largest(seconds())
+        self._full_since: float | None = None  # the viewer's window
         self.fast = False
         self._keep_queue_short(True)
+
+    @property
+    def trusted_frames(self) -> int:
+        """How many more frames may begin, after one that may, before this is asked again."""
+        return _LOOK_EVERY_FRAMES - 1 if self.fast else 0
 
     def wait(self) -> float:
         """Seconds until a new frame may begin; 0.0 is now."""
         if not self._measures:
             return 0.0
-        if self.fast:
-            self._since_look += 1
-            if self._since_look < _LOOK_EVERY_FRAMES:
-                return 0.0
-            self._since_look = 0
-        unacknowledged = self._unacknowledged()
-        if unacknowledged <= _FILL_AT_LEAST_BYTES:  # an acknowledgement may be put off, a frame's worth is not
+        unacknowledged, info, now = self._unacknowledged(), self._info(), self._seconds()
+        is_full = info.window_bytes < _OPEN_WINDOW * self._window.add(info.window_bytes, now)
+        if info.unsent_bytes or is_full:
+            self.held_up()
+            return self._until_read(now)
+        self._full_since = None
+        # An acknowledgement may be put off, a frame's worth is not.
+        if unacknowledged <= _FILL_AT_LEAST_BYTES:
             self._found_clean()
             return 0.0
         self.held_up()
-        return self._drain_seconds(unacknowledged)
+        return drain_seconds(unacknowledged, info, self._rate.add(info.bytes_per_second, now))
 
     def held_up(self) -> None:
         """A frame was held up on this link: it is thin."""
@@ -130,7 +181,6 @@ class Link:
         self._clean += 1
         if self._clean >= _PROVEN_AFTER_FRAMES:
             self.fast = True
-            self._since_look = 0
             self._keep_queue_short(False)
 
     def _keep_queue_short(self, short: bool) -> None:
@@ -148,28 +198,15 @@ class Link:
         (count,) = struct.unpack("i", fcntl.ioctl(self._socket, termios.TIOCOUTQ, b"\0\0\0\0"))
         return int(count)
 
-    def _drain_seconds(self, unacknowledged: int) -> float:
-        rate, min_rtt, unsent = self._measure()
-        allowed = max(_FILL_AT_LEAST_BYTES, _FILL * rate * min_rtt)
-        excess = unacknowledged - allowed
-        if unsent:  # the viewer's window is full: what it has not read yet is older than what is to come
-            return _FULL_WINDOW_WAIT_SECONDS
-        if excess <= 0:
-            return 0.0
-        drain = excess / rate if rate else min_rtt
-        return min(max(drain, _SHORTEST_WAIT_SECONDS), _LONGEST_WAIT_SECONDS)
+    def _info(self) -> TCPInfo:
+        info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        if len(info) < _TCP_INFO.size:  # of an older kernel
+            return TCPInfo()
+        return TCPInfo(*_TCP_INFO.unpack(info))
 
-    def _measure(self) -> tuple[int, float, int]:
-        """Bytes a second (0: not known yet), the delay in seconds, and the bytes that have not been sent."""
-        info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-        if len(info) < _TCP_INFO_BYTES:
-            return 0, 0.0, 0
-        (min_rtt,) = _MIN_RTT.unpack_from(info)
-        (unsent,) = _UNSENT.unpack_from(info)
-        (rate,) = _DELIVERY_RATE.unpack_from(info)
-        now = self._seconds()
-        if now - self._window_began > _RATE_WINDOW_SECONDS:
-            self._window_began = now
-            self._rates = (0, self._rates[0])
-        self._rates = (max(rate, self._rates[0]), self._rates[1])
-        return max(self._rates), min_rtt / 1e6, unsent
+    def _until_read(self, now: float) -> float:
+        """When to look again whether the viewer's side has read what it has: it does not tell how fast it reads."""
+        if self._full_since is None:
+            self._full_since = now
+        wait = _WINDOW_WAIT_GROWTH * (now - self._full_since)
+        return min(max(wait, _SHORTEST_WINDOW_WAIT_SECONDS), _LONGEST_WAIT_SECONDS)
