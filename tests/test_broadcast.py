@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from twisted.trial.unittest import TestCase
 
-from twistedcam.broadcast import Hub, Outlet
+from twistedcam.broadcast import Hub, Outlet, Tally
 from twistedcam.frame import Frame
 from twistedcam.testing import RecordingSink
 
 
 def frame(sequence: int) -> Frame:
     """A frame taken at C{sequence} tenths of a second."""
-    return Frame(b"", sequence=sequence, captured=sequence / 10)
+    return Frame(bytes(sequence), sequence=sequence, captured=sequence / 10)
 
 
 def sequences(sink: RecordingSink) -> list[int]:
@@ -117,3 +117,50 @@ class HubTests(TestCase):
         for sequence in range(20):
             self.hub.publish(frame(sequence))
         self.assertEqual(sequences(self.sink), list(range(0, 20, 2)))
+
+    def test_tally(self) -> None:
+        """Frames and bytes are counted for who gets all, who misses some, and who came late; and for those who went."""
+        busy = RecordingSink()
+        everything, held = self.hub.attach(self.sink), self.hub.attach(busy)
+        self.hub.publish(frame(1))
+        busy.ready = False
+        for sequence in (2, 3):
+            self.hub.publish(frame(sequence))
+        late = self.hub.attach(RecordingSink())
+        slow = self.hub.attach(RecordingSink())
+        slow.limit(5)
+        for sequence in (4, 5, 6):
+            self.hub.publish(frame(sequence))
+        self.assertEqual(everything.tally(), Tally(6, 0, 21))
+        self.assertEqual(held.tally(), Tally(1, 4, 1))
+        self.assertEqual(late.tally(), Tally(4, 0, 18))
+        self.assertEqual(slow.tally(), Tally(3, 0, 13))  # the third as the newest there was, the fourth and the sixth
+        self.hub.detach(everything)
+        self.hub.publish(frame(7))
+        self.assertEqual(self.hub.tally(), Tally(6 + 1 + 5 + 3, 5, 21 + 1 + 25 + 13))
+
+    def test_newest(self) -> None:
+        """What each was last sent, whether it gets all, waits, or has a limit."""
+        outlet, limited = self.hub.attach(self.sink), self.hub.attach(RecordingSink())
+        limited.limit(5)
+        self.assertIsNone(outlet.newest)
+        self.hub.publish(frame(1))
+        self.sink.ready = False
+        self.hub.publish(frame(2))
+        self.hub.publish(frame(3))
+        self.assertEqual((outlet.newest, limited.newest), (frame(1), frame(3)))
+        self.hub.publish(frame(4))
+        self.assertEqual((outlet.newest, limited.newest), (frame(1), frame(3)))
+        self.sink.ready = True
+        outlet.resume()
+        self.assertEqual(outlet.newest, frame(4))
+
+    def test_fps(self) -> None:
+        """The rate is that of the last two seconds, by looks at it."""
+        outlet = self.hub.attach(self.sink)
+        self.assertEqual(outlet.fps, 0.0)
+        for second, frames in enumerate((0, 10, 20, 30)):
+            for _ in range(frames):
+                self.hub.publish(frame(1))
+            outlet.look(float(second))
+        self.assertEqual(outlet.fps, 25.0)

@@ -339,12 +339,12 @@ def make_certificate() -> PrivateCertificate:
     return PrivateCertificate.load(signed, key)  # type: ignore[no-any-return]
 
 
-def noted(send: Any, sent: list[bytes]) -> Any:
-    """C{send}, which notes what it is given."""
+def noted(function: Any, calls: list[Any]) -> Any:
+    """C{function}, which notes what it is given."""
 
-    def noting(message: bytes) -> Any:
-        sent.append(message)
-        return send(message)
+    def noting(*given: Any) -> Any:
+        calls.append(*given or (None,))
+        return function(*given)
 
     return noting
 
@@ -409,14 +409,18 @@ class SocketTests(TestCase):
             peers = [await self.connect(Peer()) for _ in range(3)]
             sent: list[bytes] = []
 
+            links: list[list[None]] = []
             for viewer in self.factory.viewers:
                 viewer._sink._send_at_once = noted(viewer._sink._send_at_once, sent)
+                links.append([])
+                viewer._sink._link._unacknowledged = noted(viewer._sink._link._unacknowledged, links[-1])
             frames = [frame(sequence) for sequence in range(50)]
             for count, one in enumerate(frames, 1):
                 self.hub.publish(one)
                 for peer in peers:
                     await peer.until(lambda n=count, peer=peer: len(peer.frames) == n)
             self.assertEqual(len(sent), len(frames) * len(peers))
+            self.assertEqual([len(asked) for asked in links], [12] * len(peers))  # ten until it is fast, then each 30th
             self.assertEqual(len({id(message) for message in sent}), len(frames))
 
         return Deferred.fromCoroutine(check())

@@ -33,7 +33,7 @@ from twistedcam.gate import Door, GatedSite, OpenDoor, PasswordDoor, TokenDoor
 from twistedcam.share import load
 from twistedcam.sharekey import make_secret, web_token
 from twistedcam.sink import PROGRESS_SECONDS
-from twistedcam.testing import FakeCamera
+from twistedcam.testing import FakeCamera, RecordingSink
 from twistedcam.web import WebFace
 from twistedcam.webviewer import SNAPSHOT_SECONDS
 
@@ -427,7 +427,7 @@ class SnapshotTests(WebTestCase):
     async def test_fresh(self) -> None:
         """A picture that is there and fresh enough is given at once."""
         await self.serve()
-        self.hub.attach(None).offer = lambda frame: None  # type: ignore
+        self.hub.attach(RecordingSink())
         self.hub.publish(frame(7, ago=0.5))
         for path in ("/snapshot", "/snapshot/desk", "/?action=snapshot", "/snapshot?max_age=600"):
             answer = await self.ask(path)

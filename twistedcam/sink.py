@@ -42,6 +42,7 @@ class TransportSink:
         self._render = render
         self._rest = memoryview(b"")
         self._blocked = False
+        self._trusted_frames = 0  # that may begin before the link is asked again
         self._alarm: IDelayedCall | None = None
         # A frame has been waiting for this viewer since then, by the clock.
         self.waiting_since: float | None = None
@@ -65,11 +66,15 @@ class TransportSink:
 
     def may_begin(self) -> bool:
         """Whether the last message has left us and the viewer's link has room."""
+        if self._trusted_frames:
+            self._trusted_frames -= 1
+            return True
         wait = 0.0
         if not self._blocked:
             wait = self._link.wait() if self._link is not None else 0.0
             if not wait:
                 self.waiting_since = None
+                self._trusted_frames = self._link.trusted_frames if self._link is not None else 0
                 return True
         if self.waiting_since is None:
             self.waiting_since = self._clock.seconds()
@@ -106,9 +111,13 @@ class TransportSink:
                 return
             if self._link is not None:
                 self._link.held_up()
-        self._blocked = True
+        self._block()
         self._rest = memoryview(message)[sent:]
         self._write_portion()
+
+    def _block(self) -> None:
+        self._blocked = True
+        self._trusted_frames = 0
 
     def _write_portion(self) -> None:
         # The transport copies what it is given: of a large frame that a stalled viewer
@@ -138,7 +147,7 @@ class TransportSink:
 
     def stopProducing(self) -> None:
         """The connection is gone."""
-        self._blocked = True
+        self._block()
         self._rest = memoryview(b"")
         if self._alarm is not None:
             self._alarm.cancel()

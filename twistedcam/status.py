@@ -63,19 +63,20 @@ def _camera(camera: Capture, now: float) -> dict[str, Any]:
         "broken": camera.broken,
         "problem": camera.problem,
         "losses": camera.losses,
-        "viewers": [_viewer(encoding, outlet, now) for encoding, outlet in outlets(camera)],
+        "viewers": [_viewer(encoding, outlet) for encoding, outlet in outlets(camera)],
     }
 
 
-def _viewer(encoding: str, outlet: Outlet, now: float) -> dict[str, Any]:
+def _viewer(encoding: str, outlet: Outlet) -> dict[str, Any]:
+    tally = outlet.tally()
     return {
         "address": outlet.viewer,
         "encoding": encoding,
         "age": outlet.newest.age if outlet.newest is not None else None,
-        "fps": outlet.meter.fps(now),
-        "sent": outlet.begun,
-        "dropped": outlet.dropped,
-        "bytes": outlet.sent_bytes,
+        "fps": outlet.fps,
+        "sent": tally.begun,
+        "dropped": tally.dropped,
+        "bytes": tally.sent_bytes,
     }
 
 
@@ -83,8 +84,8 @@ class Metrics(Service, Collector):
     """
     What Prometheus scrapes: counted where it happens and read when it is asked for.
 
-    How old what each viewer was last sent is, is looked at once a second: to note it for each frame would cost as much
-    as to send it.
+    How old what each viewer was last sent is, and how far it is, is looked at once a second: to note it for each frame
+    would cost as much as to send it.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -131,6 +132,7 @@ class Metrics(Service, Collector):
         for name, camera in self._cameras.items():
             ages = self._age_seconds.labels(name)
             for _, outlet in outlets(camera):
+                outlet.look(self._looks.clock.seconds())
                 if outlet.newest is not None:
                     ages.observe(outlet.newest.age or 0.0)
 
