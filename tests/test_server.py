@@ -413,14 +413,15 @@ class SocketTests(TestCase):
             for viewer in self.factory.viewers:
                 viewer._sink._send_at_once = noted(viewer._sink._send_at_once, sent)
                 links.append([])
-                viewer._sink._link._unacknowledged = noted(viewer._sink._link._unacknowledged, links[-1])
+                link: Any = viewer._sink._link
+                link._unacknowledged = noted(link._unacknowledged, links[-1])
             frames = [frame(sequence) for sequence in range(50)]
             for count, one in enumerate(frames, 1):
                 self.hub.publish(one)
                 for peer in peers:
                     await peer.until(lambda n=count, peer=peer: len(peer.frames) == n)
             self.assertEqual(len(sent), len(frames) * len(peers))
-            self.assertEqual([len(asked) for asked in links], [12] * len(peers))  # ten until it is fast, then each 30th
+            self.assertEqual([len(asked) for asked in links], [11] * len(peers))  # ten until it is fast, then each 30th
             self.assertEqual(len({id(message) for message in sent}), len(frames))
 
         return Deferred.fromCoroutine(check())
