@@ -1,8 +1,10 @@
 """
-All measurements that need nothing but this machine: python -m benchmarks [--only fanout,age]
+All that one machine can tell: python -m benchmarks [--only fanout,age] [--save FOLDER]
 
-Each is a command of its own as well, such as python -m benchmarks.fanout, with options. Not among them, since they need
-root, a camera, a browser or an hour: unplug, cut, real_camera, web, browser and soak.
+Some 35 minutes. Each is a command of its own as well, such as python -m benchmarks.fanout, with options; each says what
+it compares, and what it needs: a C compiler, the peers (pip install -e '.[benchmarks]' and GStreamer), root for links
+and adapt, ffmpeg, Xvfb and xdotool for files and viewer. Not among them are unplug, cut, real_camera, web, browser and
+soak, which need a camera, a browser or an hour. --save keeps what benchmarks.plots draws.
 """
 
 from __future__ import annotations
@@ -12,29 +14,40 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 _COMMANDS = {
     "framing": [],
     "picture": [],
-    "age": [],
+    "files": [],
+    "age": ["--viewers", "1,10,100,500,2000"],
+    "fanout": ["--seconds", "4"],
     "slow_viewer": ["--seconds", "10"],
-    "fanout": ["--only", "floor,ours"],
+    "links": ["--seconds", "12"],
+    "adapt": [],
+    "viewer": [],
     "faults": [],
 }
+_PLOTTED = {"links", "fanout"}
 
 
 def main() -> None:
     """Run them one after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default=",".join(_COMMANDS))
-    names = parser.parse_args().only.split(",")
+    parser.add_argument("--save", type=Path)
+    options = parser.parse_args()
+    names = options.only.split(",")
     unknown = set(names) - set(_COMMANDS)
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there is: {', '.join(_COMMANDS)}")
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     for name in names:
         print(f"\n{name}", flush=True)
-        subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *_COMMANDS[name]], check=True)
+        keep = ["--save", str(options.save / f"{name}.jsonl")] if options.save and name in _PLOTTED else []
+        command = [sys.executable, "-m", f"benchmarks.{name}", *_COMMANDS[name], *keep]
+        if subprocess.run(command, check=False).returncode:
+            print(f"{name} was not measured to its end")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """
-What one viewer and frame cost: python -m benchmarks.fanout [--viewers 500] [--fps 30] [--only ours,floor,...]
+What one viewer and frame cost: python -m benchmarks.fanout [--viewers 500,2000@10] [--only ours,floor,...]
 
 A clip's JPEGs of 20 kB go to so many viewers, which one process reads; the CPU time of the sending process, divided by
 viewers and frames, for us and, in the same run and in turns, for others: floor is C that calls send() once for each
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import resource
 import statistics
@@ -21,7 +22,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.frames import jpegs, make_frame
+from benchmarks.frames import FPS, jpegs, make_frame
 from benchmarks.peers import command
 from benchmarks.processes import cpu_seconds, free_port
 
@@ -126,35 +127,40 @@ def measure(name: str, viewers: int, fps: float, seconds: float) -> tuple[float,
     return taken / frames * 1e6, frames / (viewers * fps * seconds)
 
 
+def _viewers_and_fps(text: str) -> tuple[int, float]:
+    viewers, _, fps = text.partition("@")
+    return int(viewers), float(fps or FPS)
+
+
 def main() -> None:
     """Measure in turns, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--viewers", default="500", help="one number, or several with commas")
-    parser.add_argument("--fps", type=float, default=30.0)
+    parser.add_argument("--viewers", default="10,100,500,2000@10", help="how many, at 30 frames a second or so many")
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--only", default="floor,ours,sendall,imagezmq,gstreamer")
+    parser.add_argument("--save", type=Path)
     options = parser.parse_args()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     names = options.only.split(",")
-    for viewers in map(int, options.viewers.split(",")):
-        turns = [
-            (name, *measure(name, viewers, options.fps, options.seconds))
-            for _ in range(options.times)
-            for name in names
-        ]
+    kept = []
+    for viewers, fps in map(_viewers_and_fps, options.viewers.split(",")):
+        turns = [(name, *measure(name, viewers, fps, options.seconds)) for _ in range(options.times) for name in names]
         costs = {name: [cost for one, cost, _ in turns if one == name] for name in names}
         shares = {name: statistics.median(share for one, _, share in turns if one == name) for name in names}
         lowest = statistics.median(costs["floor"]) if "floor" in costs else float("nan")
-        print(f"{viewers} viewers, {options.fps:g} fps")
+        print(f"{viewers} viewers, {fps:g} fps")
         for name, measured in costs.items():
             median = statistics.median(measured)
+            kept.append({"name": name, "viewers": viewers, "fps": fps, "us": round(median, 2)})
             print(
                 f"  {name:10} {median:5.1f} us ({min(measured):.1f} to {max(measured):.1f}), "
                 f"{median / lowest:.2f} x the floor, {shares[name]:.0%} of the frames",
                 flush=True,
             )
+    if options.save:
+        options.save.write_text("\n".join(map(json.dumps, kept)) + "\n")
 
 
 if __name__ == "__main__":

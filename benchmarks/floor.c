@@ -84,6 +84,19 @@ static int serve(int port, const char *path, double fps, int viewers) {
   }
 }
 
+/* The bytes that came within so many milliseconds, or until much has. */
+static long long read_some(int poll, int milliseconds) {
+  static char buffer[1 << 20];
+  struct epoll_event events[256];
+  long long total = 0;
+  int ready = epoll_wait(poll, events, 256, milliseconds);
+  for (int i = 0; i < ready; i++) {
+    ssize_t got = recv(events[i].data.fd, buffer, sizeof buffer, 0);
+    if (got > 0) total += got;
+  }
+  return total;
+}
+
 static int watch(int port, int viewers, double seconds) {
   int poll = epoll_create1(0);
   for (int i = 0; i < viewers; i++) {
@@ -93,20 +106,12 @@ static int watch(int port, int viewers, double seconds) {
     fcntl(connection, F_SETFL, O_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = connection};
     epoll_ctl(poll, EPOLL_CTL_ADD, connection, &event);
-    if (i % 50 == 49) usleep(20000);
+    read_some(poll, 1); /* nobody is to have a queue already when it begins, and no server too many at the door */
   }
   printf("connected\n");
   fflush(stdout);
-  static char buffer[1 << 20];
   long long total = 0;
-  for (double end = now() + seconds; now() < end;) {
-    struct epoll_event events[256];
-    int ready = epoll_wait(poll, events, 256, 100);
-    for (int i = 0; i < ready; i++) {
-      ssize_t got = recv(events[i].data.fd, buffer, sizeof buffer, 0);
-      if (got > 0) total += got;
-    }
-  }
+  for (double end = now() + seconds; now() < end;) total += read_some(poll, 100);
   printf("%lld\n", total);
   return 0;
 }

@@ -115,10 +115,10 @@ def link(conditions: Conditions, congestion: str = "cubic", seed: int = 0, may_b
     """
     The link, until the block ends; both ends' TCP goes by C{congestion}, C{seed} decides what is lost.
 
-    Raises L{PermissionError} for who may not make network namespaces.
+    Raises L{SystemExit} for who may not make one.
     """
     if os.geteuid():
-        raise PermissionError("an emulated link takes root")
+        raise SystemExit("an emulated link takes root: run this by sudo")
     number = f"{os.getpid()}-{next(_numbers)}"
     names = [f"twistedcam-{number}-{end}" for end in ("server", "viewer")]
     ends = Ends(["ip", "netns", "exec", names[0]], ["ip", "netns", "exec", names[1]])

@@ -54,17 +54,22 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def server(*options: str) -> Iterator[Server]:
-    """A camstream server on a port of the kernel's choice, until the block ends; with C{--share} it is TLS."""
+def server(*options: str, host: str = "127.0.0.1", end: Iterable[str] = ()) -> Iterator[Server]:
+    """
+    A camstream server on a port of the kernel's choice, until the block ends; with C{--share} it is TLS.
+
+    C{end} are the words before a command that runs at one end of an emulated link.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        listen = ("--listen", "tcp:0:interface=127.0.0.1", "--state-dir", folder)
-        command = twistd("camstream", *listen, "--http", "off", *options)
+        listen = ("--listen", f"tcp:0:interface={host}", "--state-dir", folder)
+        web = () if "--http" in options else ("--http", "off")
+        command = [*end, *twistd("camstream", *listen, *web, *options)]
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             port, key = _announced(process.stdout or (), "--share" in options)
             # Read on, so that the server never waits for us to.
             drain = subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL)
-            yield Server(process.pid, port, ("--port", str(port), *(("--key", key) if key else ())))
+            yield Server(process.pid, port, ("--host", host, "--port", str(port), *(("--key", key) if key else ())))
         finally:
             process.terminate()
             status = process.wait()
@@ -76,16 +81,16 @@ def _announced(lines: Iterable[str], is_shared: bool) -> tuple[int, str]:
     """The port and the key that a server tells of."""
     port, key = 0, ""
     for line in lines:
-        port = int(found[1]) if (found := re.search(r"listening on 127\.0\.0\.1:(\d+)", line)) else port
+        port = int(found[1]) if (found := re.search(r"listening on [\d.]+:(\d+)", line)) else port
         key = found[1] if (found := re.search(r"--key (\S+)", line)) else key
         if port and (key or not is_shared):
             return port, key
     raise RuntimeError("the server did not start")
 
 
-def watch(words: Iterable[str], frames: int) -> dict[str, float]:
+def watch(words: Iterable[str], frames: int, end: Iterable[str] = ()) -> dict[str, float]:
     """What a headless viewer saw in C{frames} frames: fps, dropped, and the median and p99 age in ms."""
-    command = twistd("camstream-client", *words, "--headless", "--frames", str(frames))
+    command = [*end, *twistd("camstream-client", *words, "--headless", "--frames", str(frames))]
     output = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False).stdout
     found = _REPORT.search(output)
     if found is None:

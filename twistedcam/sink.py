@@ -28,6 +28,22 @@ class TransportSink:
     that all viewers of a kind share, and C{is_writing} says that something was written before, and may not have left.
     """
 
+    # Most of the time of sending goes by waiting for memory: what is together is fetched together.
+    __slots__ = (
+        "_alarm",
+        "_blocked",
+        "_clock",
+        "_link",
+        "_on_ready",
+        "_raw",
+        "_render",
+        "_rest",
+        "_send_at_once",
+        "_transport",
+        "_trusted_frames",
+        "waiting_since",
+    )
+
     def __init__(
         self,
         transport: Any,
@@ -88,31 +104,32 @@ class TransportSink:
 
     def begin(self, frame: Frame) -> None:
         """Send C{frame}."""
-        self._send(self._render(frame))
+        message = self._render(frame)
+        if self._send_at_once is None:
+            self._write(message)
+            return
+        try:
+            sent = self._send_at_once(message)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._transport.abortConnection()
+            return
+        if sent != len(message):
+            if self._link is not None:
+                self._link.held_up()
+            self._write(memoryview(message)[sent:])
 
     def send(self, message: bytes) -> bool:
         """Send a small message between frames; False if one is under way and nothing was sent."""
         if self._blocked:
             return False
-        self._send(message)
+        self._write(message)
         return True
 
-    def _send(self, message: bytes) -> None:
-        sent = 0
-        if self._send_at_once is not None:
-            try:
-                sent = self._send_at_once(message)
-            except BlockingIOError:
-                pass
-            except OSError:
-                self._transport.abortConnection()
-                return
-            if sent == len(message):
-                return
-            if self._link is not None:
-                self._link.held_up()
+    def _write(self, rest: bytes | memoryview) -> None:
         self._block()
-        self._rest = memoryview(message)[sent:]
+        self._rest = memoryview(rest)
         self._write_portion()
 
     def _block(self) -> None:
