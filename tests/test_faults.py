@@ -219,6 +219,17 @@ class CrowdTests(FaultTestCase):
         await self.viewer_loses_nothing(self.serve_tcp(shell="ulimit -n 64"), 60, 100)
 
     @coroutine
+    async def test_more_descriptors(self) -> None:
+        """Where the system gives few descriptors to who does not ask, a server with more viewers than that asks."""
+        server = self.serve_tcp(shell="ulimit -Sn 64")
+        port = await self.port_of(server)
+        crowd = [self.knock(port) for _ in range(100)]
+        await server.said("100 watching")
+        for connection in crowd:
+            connection.close()
+        await self.ends_cleanly(server)
+
+    @coroutine
     async def test_a_thousand_connections(self) -> None:
         """A thousand who connect at once take no frame from who is in; those above the limit are refused."""
         server = self.serve_tcp("--max-viewers", "100")

@@ -1,7 +1,8 @@
-"""How the process of a command keeps time, and how it ends when its terminal does."""
+"""How the process of a command keeps time, how much it may open, and how it ends when its terminal does."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
 from types import FrameType
@@ -11,10 +12,13 @@ from twisted.logger import Logger
 
 log = Logger()
 
+_DESCRIPTORS = 65_536
+
 
 def prepare(reactor: Any) -> None:
     """Make C{reactor}, which does not run yet, the one of a command: it keeps time, and ends cleanly on SIGHUP."""
     keep_time(reactor)
+    _open_as_many_as_allowed()
     reactor.callWhenRunning(_end_on_hangup, reactor)
 
 
@@ -23,6 +27,17 @@ def keep_time(reactor: Any) -> None:
     # Twisted's reactors go by the time of day: with that set back by an hour, whatever
     # was to be done in a second would be done in an hour and a second.
     reactor.seconds = time.monotonic
+
+
+def _open_as_many_as_allowed() -> None:
+    # A viewer takes a descriptor, and many systems give 1,024 to who does not ask for more.
+    with contextlib.suppress(ImportError, OSError, ValueError):  # none of this on Windows, and not all on macOS
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+        if resource.RLIM_INFINITY != soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _end_on_hangup(reactor: Any) -> None:
