@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 _COMMANDS = {
+    "start": [],
     "framing": [],
     "picture": [],
     "files": [],

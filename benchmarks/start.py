@@ -1,0 +1,45 @@
+"""
+How soon it is there, and what it holds at rest: python -m benchmarks.start [--times 5]
+
+From the command to the server's word that it listens, and from the viewer's to its end after its second picture; and the
+CPU time and memory of a server that nobody watches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+from benchmarks.age import memory
+from benchmarks.processes import cpu_seconds, server, watch
+
+_REST_SECONDS = 10.0
+
+
+def main() -> None:
+    """Start both, again and again, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--times", type=int, default=5)
+    times = parser.parse_args().times
+    listening, pictures = [], []
+    for _ in range(times):
+        began = time.monotonic()
+        with server("--camera", "test") as serving:
+            listening.append(time.monotonic() - began)
+            began = time.monotonic()
+            watch(serving.words, 2)
+            pictures.append(time.monotonic() - began)
+    with server("--camera", "test") as serving:
+        before = cpu_seconds(serving.process)
+        time.sleep(_REST_SECONDS)
+        share = (cpu_seconds(serving.process) - before) / _REST_SECONDS
+        threads = len(list(Path(f"/proc/{serving.process}/task").iterdir()))
+        print(f"at rest: {share:.1%} of a core, {memory(serving.process):.1f} MB, {threads} threads")
+    for what, seconds in (("listening", listening), ("the viewer's second picture, and its end", pictures)):
+        print(f"{what}: {statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})")
+
+
+if __name__ == "__main__":
+    main()
