@@ -154,6 +154,8 @@ class HubTests(TestCase):
         self.sink.ready = True
         outlet.resume()
         self.assertEqual(outlet.newest, frame(4))
+        outlet.limit(5)
+        self.assertEqual(outlet.newest, frame(4))
 
     def test_fps(self) -> None:
         """The rate is that of the last two seconds, by looks at it."""

@@ -67,6 +67,7 @@ class Outlet:
 
     def limit(self, fps: float) -> None:
         """From now on let at most C{fps} frames a second through; 0 is all."""
+        self._last = self.newest
         self._limit = RateLimit(fps) if fps else None
 
     def offer(self, frame: Frame) -> None:
