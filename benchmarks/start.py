@@ -1,8 +1,8 @@
 """
 How soon it is there, and what it holds at rest: python -m benchmarks.start [--times 5]
 
-From the command to the server's word that it listens, and from the viewer's to its end after its second picture; and the
-CPU time and memory of a server that nobody watches.
+From the command to the server's word that it listens, and from the viewer's to its end after its second picture; and
+the CPU time and memory of a server that nobody watches.
 """
 
 from __future__ import annotations
