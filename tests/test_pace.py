@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+from typing import Any
 
 from twisted.trial.unittest import TestCase
 
@@ -130,6 +131,19 @@ class LinkTests(TestCase):
         while sent:
             sent -= len(self.theirs.recv(sent))
         self.assertEqual(self.link.wait(), 0.0)
+
+    def test_runs_empty(self) -> None:
+        """A link that is never empty is let run so now and then, or its shortest round trip could not be measured."""
+        link: Any = self.link
+        link._info = lambda: TCPInfo(1000, 0, 0, 40_000, 100_000, 65_536)
+        link._unacknowledged = lambda: 4500
+        self.assertEqual(link.wait(), 0.0)
+        self.now = 31.0
+        self.assertGreater(link.wait(), 0.0)
+        link._unacknowledged = lambda: 3000
+        self.assertEqual(link.wait(), 0.0)
+        link._unacknowledged = lambda: 4500
+        self.assertEqual(link.wait(), 0.0)
 
     def test_without_low_water(self) -> None:
         """A system that does not know TCP_NOTSENT_LOWAT gets a small send buffer instead."""

@@ -68,6 +68,9 @@ _LOOK_EVERY_FRAMES = 30
 _MARGIN = 0.25
 _LONGEST_MARGIN_SECONDS = 0.03
 _FILL_AT_LEAST_BYTES = 3000
+# The kernel forgets the shortest round trip after 5 minutes: were the link never empty, what it measures next would
+# have our own queue in it, and that queue would grow and grow.
+_EMPTY_EVERY_SECONDS = 30.0
 _SHORTEST_WAIT_SECONDS = 0.001
 _LONGEST_WAIT_SECONDS = 0.25
 # A slow reader's window opens when it has read much: looked for the less often the longer it takes.
@@ -143,6 +146,7 @@ class Link:
         self._rate = Largest(seconds())
         self._window = Largest(seconds())
         self._full_since: float | None = None  # the viewer's window
+        self._empty_at = seconds()
         self.fast = False
         self._keep_queue_short(True)
 
@@ -163,9 +167,12 @@ class Link:
         self._full_since = None
         # An acknowledgement may be put off, a frame's worth is not.
         if unacknowledged <= _FILL_AT_LEAST_BYTES:
+            self._empty_at = now
             self._found_clean()
             return 0.0
         self.held_up()
+        if now - self._empty_at > _EMPTY_EVERY_SECONDS:
+            info = info._replace(min_rtt=0)  # nothing more than may always be on its way
         return drain_seconds(unacknowledged, info, self._rate.add(info.bytes_per_second, now))
 
     def held_up(self) -> None:
