@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.frames import clip
-from benchmarks.link import SERVER_HOST, Conditions, link
+from benchmarks.link import SERVER_HOST, link
+from benchmarks.links import LINKS
 from benchmarks.processes import server, watch
 
-_LINK = Conditions(rate=2.4e6, delay=0.020)
+_LINK = LINKS["300 kB/s, 20 ms"]
 _FPS = 25
 _QUALITY = "82"  # at which the clip's pictures are of some 50 kB
 

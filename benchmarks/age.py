@@ -9,24 +9,17 @@ nobody can go. CPU time is the server's, the camera and the encoding in it, as a
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from benchmarks.fanout import read_plainly
-from benchmarks.processes import Server, cpu_seconds, milliseconds, server, watch
+from benchmarks.processes import Server, allow_many_connections, cpu_share, memory, milliseconds, server, watch
 from twistedcam.camera import TestCard
 from twistedcam.codec import decode, encode_jpeg
 from twistedcam.frame import Frame
 
 _FPS = 30
-
-
-def memory(process: int) -> float:
-    """What a process holds, in MB."""
-    return int(Path(f"/proc/{process}/status").read_text().split("VmRSS:")[1].split()[0]) / 1000
 
 
 def measure(serving: Server, viewers: int, frames: int) -> str:
@@ -39,9 +32,7 @@ def measure(serving: Server, viewers: int, frames: int) -> str:
     with ThreadPoolExecutor() as pool:
         seeing = pool.submit(watch, serving.words, frames)
         time.sleep(2)
-        before, began = cpu_seconds(serving.process), time.monotonic()
-        time.sleep(frames / _FPS - 3)
-        share = (cpu_seconds(serving.process) - before) / (time.monotonic() - began)
+        share = cpu_share(serving.process, frames / _FPS - 3)
         held = memory(serving.process)
         seen = seeing.result()
     for process in crowd:
@@ -59,8 +50,7 @@ def main() -> None:
     parser.add_argument("--viewers", default="1,500")
     parser.add_argument("--tls", action="store_true", help="as --share does; for one viewer")
     options = parser.parse_args()
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    allow_many_connections()
     words = ("--camera", "test", "--width", "640", "--max-viewers", "10000", *(["--share"] if options.tls else []))
     with server(*words) as serving:
         watch(serving.words, 10)  # the camera is open from here on

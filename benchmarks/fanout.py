@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from pathlib import Path
 
 from benchmarks.frames import FPS, jpegs, make_frame
 from benchmarks.peers import command
-from benchmarks.processes import cpu_seconds, free_port
+from benchmarks.processes import allow_many_connections, cpu_seconds, free_port
 
 _SETTLE_SECONDS = 2.0
 
@@ -141,8 +140,7 @@ def main() -> None:
     parser.add_argument("--only", default="floor,ours,sendall,imagezmq,gstreamer")
     parser.add_argument("--save", type=Path)
     options = parser.parse_args()
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    allow_many_connections()
     names = options.only.split(",")
     kept = []
     for viewers, fps in map(_viewers_and_fps, options.viewers.split(",")):

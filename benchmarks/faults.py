@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.processes import cpu_seconds, twistd
+from benchmarks.processes import cpu_seconds, memory, twistd
 from twistedcam.framing import pack_json
 
 _TESTS = Path(__file__).parent.parent / "tests"
@@ -67,8 +67,7 @@ class Server:
 
     def memory(self) -> float:
         """In kB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return float(status.split("VmRSS:")[1].split()[0])
+        return memory(self.process.pid) * 1000
 
     def end(self, number: int = signal.SIGKILL) -> float:
         """Seconds that it took."""

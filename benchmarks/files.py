@@ -20,7 +20,7 @@ import cv2
 import imutils
 
 from benchmarks.frames import clip
-from benchmarks.processes import cpu_seconds, milliseconds, server, watch
+from benchmarks.processes import cpu_share, milliseconds, server, watch
 from twistedcam.codec import encode_jpeg
 
 
@@ -46,9 +46,7 @@ def serve(path: Path, width: int, fps: int, seconds: float) -> tuple[float, floa
         watch(serving.words, 10)
         seeing = pool.submit(watch, serving.words, int(fps * seconds))
         time.sleep(1.5)
-        before, began = cpu_seconds(serving.process), time.monotonic()
-        time.sleep(seconds - 2.5)
-        share = (cpu_seconds(serving.process) - before) / (time.monotonic() - began)
+        share = cpu_share(serving.process, seconds - 2.5)
         seen = seeing.result()
     return seen["fps"], seen["dropped"], share
 

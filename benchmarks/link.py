@@ -102,7 +102,6 @@ class Ends:
     server: list[str]
     viewer: list[str]
     cut: threading.Event = field(default_factory=threading.Event)  # while it is set, nothing arrives
-    kind: str = "tun"
 
 
 def ip(*words: str) -> None:
@@ -127,9 +126,8 @@ def link(conditions: Conditions, congestion: str = "cubic", seed: int = 0, may_b
             ip("netns", "add", name)
             stack.callback(subprocess.run, ["ip", "netns", "del", name], check=False, capture_output=True)
             ip("-n", name, "link", "set", "lo", "up")
-        if not conditions.stall_seconds and not may_be_cut and _join_by_netem(names, conditions):
-            ends.kind = "netem"
-        else:
+        is_netem = not conditions.stall_seconds and not may_be_cut and _join_by_netem(names, conditions)
+        if not is_netem:
             stack.enter_context(_joined_by_tun(names, conditions, seed, ends.cut))
         for name, there in zip(names, (VIEWER_HOST, SERVER_HOST), strict=True):
             ip("-n", name, "route", "replace", there, "dev", _DEVICE, "congctl", congestion)

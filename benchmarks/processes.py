@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import socket
 import statistics
 import subprocess
@@ -33,6 +34,24 @@ def cpu_seconds(process: int) -> float:
     """What a process has taken until now, all its threads and the kernel's work for it."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_share(process: int, seconds: float) -> float:
+    """What a process takes of one core in the next so many seconds."""
+    before, began = cpu_seconds(process), time.monotonic()
+    time.sleep(seconds)
+    return (cpu_seconds(process) - before) / (time.monotonic() - began)
+
+
+def memory(process: int) -> float:
+    """What a process holds, in MB."""
+    return int(Path(f"/proc/{process}/status").read_text().split("VmRSS:")[1].split()[0]) / 1000
+
+
+def allow_many_connections() -> None:
+    """Let this process, and those that it starts, have as many descriptors as it may."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
 
 def milliseconds(function: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:

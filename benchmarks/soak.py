@@ -17,8 +17,8 @@ import threading
 import time
 from collections import deque
 from multiprocessing.connection import Connection
-from pathlib import Path
 
+from benchmarks.processes import memory
 from benchmarks.slow_viewer import Reader
 
 _LOST_EVERY_SECONDS = 60.0
@@ -79,9 +79,7 @@ def come_and_go(port: int, kind: int, ages: deque[float], end: float) -> None:
 
 def look(process: int) -> tuple[float, int, int]:
     """A process's memory in MB, descriptors and threads."""
-    status = Path(f"/proc/{process}/status").read_text()
-    memory = int(status.split("VmRSS:")[1].split()[0]) / 1000
-    return memory, len(os.listdir(f"/proc/{process}/fd")), len(os.listdir(f"/proc/{process}/task"))
+    return memory(process), len(os.listdir(f"/proc/{process}/fd")), len(os.listdir(f"/proc/{process}/task"))
 
 
 def main() -> None:
@@ -105,10 +103,10 @@ def main() -> None:
         seen.append(look(process.pid or 0))
         recent = sorted(ages) or [0.0]
         ages.clear()
-        memory, descriptors, threads = seen[-1]
+        held, descriptors, threads = seen[-1]
         age, p99 = statistics.median(recent) * 1e3, recent[len(recent) * 99 // 100] * 1e3
         print(
-            f"minute {minute}: {memory:.1f} MB, {descriptors} descriptors, {threads} threads, "
+            f"minute {minute}: {held:.1f} MB, {descriptors} descriptors, {threads} threads, "
             f"age {age:.1f} ms, p99 {p99:.1f}",
             flush=True,
         )

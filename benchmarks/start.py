@@ -12,8 +12,7 @@ import statistics
 import time
 from pathlib import Path
 
-from benchmarks.age import memory
-from benchmarks.processes import cpu_seconds, server, watch
+from benchmarks.processes import cpu_share, memory, server, watch
 
 _REST_SECONDS = 10.0
 
@@ -32,9 +31,7 @@ def main() -> None:
             watch(serving.words, 2)
             pictures.append(time.monotonic() - began)
     with server("--camera", "test") as serving:
-        before = cpu_seconds(serving.process)
-        time.sleep(_REST_SECONDS)
-        share = (cpu_seconds(serving.process) - before) / _REST_SECONDS
+        share = cpu_share(serving.process, _REST_SECONDS)
         threads = len(list(Path(f"/proc/{serving.process}/task").iterdir()))
         print(f"at rest: {share:.1%} of a core, {memory(serving.process):.1f} MB, {threads} threads")
     for what, seconds in (("listening", listening), ("the viewer's second picture, and its end", pictures)):

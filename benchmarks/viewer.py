@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.files import make
-from benchmarks.processes import cpu_seconds, free_port, server, twistd
+from benchmarks.processes import cpu_share, free_port, server, twistd
 
 _FPS = 30
 
@@ -46,9 +46,7 @@ def measure(command: list[str], title: str, environment: dict[str, str], seconds
         find = ["xdotool", "search", "--sync", "--onlyvisible", "--name", title]
         window = subprocess.run(find, env=environment, capture_output=True, text=True, check=True, timeout=30).stdout
         time.sleep(2)
-        before, began = cpu_seconds(process.pid), time.monotonic()
-        time.sleep(seconds)
-        taken = (cpu_seconds(process.pid) - before) / (time.monotonic() - began)
+        taken = cpu_share(process.pid, seconds)
         pressed = time.monotonic()
         words = ["xdotool", "windowfocus", window.split()[0], "key", "q"]
         subprocess.run(words, env=environment, check=True, capture_output=True)

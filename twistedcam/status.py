@@ -129,10 +129,11 @@ class Metrics(Service, Collector):
         self._looks.stop()
 
     def _look(self) -> None:
+        now = self._looks.clock.seconds()
         for name, camera in self._cameras.items():
             ages = self._age_seconds.labels(name)
             for _, outlet in outlets(camera):
-                outlet.look(self._looks.clock.seconds())
+                outlet.look(now)
                 if outlet.newest is not None:
                     ages.observe(outlet.newest.age or 0.0)
 
