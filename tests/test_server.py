@@ -414,14 +414,15 @@ class SocketTests(TestCase):
                 viewer._sink._send_at_once = noted(viewer._sink._send_at_once, sent)
                 links.append([])
                 link: Any = viewer._sink._link
-                link._unacknowledged = noted(link._unacknowledged, links[-1])
-            frames = [frame(sequence) for sequence in range(50)]
+                link._info = noted(link._info, links[-1])
+            frames = [frame(sequence) for sequence in range(51)]
             for count, one in enumerate(frames, 1):
                 self.hub.publish(one)
                 for peer in peers:
                     await peer.until(lambda n=count, peer=peer: len(peer.frames) == n)
             self.assertEqual(len(sent), len(frames) * len(peers))
-            self.assertEqual([len(asked) for asked in links], [11] * len(peers))  # ten until it is fast, then each 30th
+            # Ten until it is fast, then for one of 21 to 41.
+            self.assertEqual([len(asked) for asked in links], [11] * len(peers))
             self.assertEqual(len({id(message) for message in sent}), len(frames))
 
         return Deferred.fromCoroutine(check())

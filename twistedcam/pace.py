@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
 import socket
 import struct
 import sys
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
-
-if sys.platform == "linux":
-    import fcntl
-    import termios
-
 
 MOST_FPS = 1000  # that anybody may ask for
 
@@ -62,7 +58,8 @@ LOW_WATER_BYTES = 16 * 1024
 SMALL_SEND_BUFFER_BYTES = 32 * 1024
 
 _PROVEN_AFTER_FRAMES = 10
-_LOOK_EVERY_FRAMES = 30
+# Not a fixed number, or viewers who came together were all looked at for the same frame.
+_FEWEST_TRUSTED_FRAMES, _MOST_TRUSTED_FRAMES = 20, 40
 # More than the bandwidth-delay product, or the link would run dry between two looks: a share, but of a long delay only
 # so much, since it is age.
 _MARGIN = 0.25
@@ -103,23 +100,32 @@ class TCPInfo(NamedTuple):
 
     packet_bytes: int = 0
     arrived_packets: int = 0  # behind one that was lost
+    acknowledged_bytes: int = 0
     unsent_bytes: int = 0
     min_rtt: int = 0
     bytes_per_second: int = 0  # that were delivered, lately; 0: not known yet
+    sent_bytes: int = 0
+    repeated_bytes: int = 0
     window_bytes: int = 0  # that the viewer's side would take
 
+    @property
+    def unacknowledged_bytes(self) -> int:
+        """What was written and is not known to have arrived."""
+        return self.unsent_bytes + self.sent_bytes - self.repeated_bytes - self.acknowledged_bytes
 
-# tcpi_snd_mss, tcpi_sacked, tcpi_notsent_bytes, tcpi_min_rtt, tcpi_delivery_rate and tcpi_snd_wnd.
-_TCP_INFO = struct.Struct("@16xI8xI112xII8xQ60xI")
+
+# tcpi_snd_mss, tcpi_sacked, tcpi_bytes_acked, tcpi_notsent_bytes, tcpi_min_rtt, tcpi_delivery_rate, tcpi_bytes_sent,
+# tcpi_bytes_retrans and tcpi_snd_wnd.
+_TCP_INFO = struct.Struct("@16xI8xI88xQ16xII8xQ32xQQ12xI")
 
 
-def drain_seconds(unacknowledged_bytes: int, info: TCPInfo, bytes_per_second: int) -> float:
+def drain_seconds(info: TCPInfo, bytes_per_second: int) -> float:
     """Until no more is on its way than keeps the link busy; 0.0 where it is so. A rate of 0 is one not known yet."""
     min_rtt = info.min_rtt / 1e6
     margin = min(_MARGIN * min_rtt, _LONGEST_MARGIN_SECONDS)
     allowed = max(_FILL_AT_LEAST_BYTES, bytes_per_second * (min_rtt + margin))
     # What arrived behind something lost is not acknowledged, but not on its way any more either.
-    excess = unacknowledged_bytes - info.arrived_packets * info.packet_bytes - allowed
+    excess = info.unacknowledged_bytes - info.arrived_packets * info.packet_bytes - allowed
     if excess <= 0:
         return 0.0
     drain = excess / bytes_per_second if bytes_per_second else min_rtt
@@ -153,27 +159,27 @@ class Link:
     @property
     def trusted_frames(self) -> int:
         """How many more frames may begin, after one that may, before this is asked again."""
-        return _LOOK_EVERY_FRAMES - 1 if self.fast else 0
+        return random.randint(_FEWEST_TRUSTED_FRAMES, _MOST_TRUSTED_FRAMES) if self.fast else 0
 
     def wait(self) -> float:
         """Seconds until a new frame may begin; 0.0 is now."""
         if not self._measures:
             return 0.0
-        unacknowledged, info, now = self._unacknowledged(), self._info(), self._seconds()
+        info, now = self._info(), self._seconds()
         is_full = info.window_bytes < _OPEN_WINDOW * self._window.add(info.window_bytes, now)
         if info.unsent_bytes or is_full:
             self.held_up()
             return self._until_read(now)
         self._full_since = None
         # An acknowledgement may be put off, a frame's worth is not.
-        if unacknowledged <= _FILL_AT_LEAST_BYTES:
+        if info.unacknowledged_bytes <= _FILL_AT_LEAST_BYTES:
             self._empty_at = now
             self._found_clean()
             return 0.0
         self.held_up()
         if now - self._empty_at > _EMPTY_EVERY_SECONDS:
             info = info._replace(min_rtt=0)  # nothing more than may always be on its way
-        return drain_seconds(unacknowledged, info, self._rate.add(info.bytes_per_second, now))
+        return drain_seconds(info, self._rate.add(info.bytes_per_second, now))
 
     def held_up(self) -> None:
         """A frame was held up on this link: it is thin."""
@@ -200,10 +206,6 @@ class Link:
         elif short:
             # This cannot be taken back: the system's automatic size is gone once one was set.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_SEND_BUFFER_BYTES)
-
-    def _unacknowledged(self) -> int:
-        (count,) = struct.unpack("i", fcntl.ioctl(self._socket, termios.TIOCOUTQ, b"\0\0\0\0"))
-        return int(count)
 
     def _info(self) -> TCPInfo:
         info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
