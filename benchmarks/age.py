@@ -13,7 +13,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from benchmarks.fanout import read_plainly
+from benchmarks.fanout import SETTLE_SECONDS, read_plainly
 from benchmarks.processes import Server, allow_many_connections, cpu_share, memory, milliseconds, server, watch
 from twistedcam.camera import TestCard
 from twistedcam.codec import decode, encode_jpeg
@@ -26,9 +26,10 @@ def measure(serving: Server, viewers: int, frames: int) -> str:
     """A row of the table, for one viewer that looks at its pictures and others that only read."""
     crowd: list[subprocess.Popen[str]] = []
     if viewers > 1:
-        crowd.append(read_plainly(serving.port, viewers - 1, frames / _FPS + 5))
+        crowd.append(read_plainly(serving.port, viewers - 1, frames / _FPS + SETTLE_SECONDS + 5))
         assert crowd[0].stdout is not None
         crowd[0].stdout.readline()
+        time.sleep(SETTLE_SECONDS)  # a link is looked at for each frame at first
     with ThreadPoolExecutor() as pool:
         seeing = pool.submit(watch, serving.words, frames)
         time.sleep(2)

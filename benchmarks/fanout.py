@@ -25,7 +25,7 @@ from benchmarks.frames import FPS, jpegs, make_frame
 from benchmarks.peers import command
 from benchmarks.processes import allow_many_connections, cpu_seconds, free_port
 
-_SETTLE_SECONDS = 2.0
+SETTLE_SECONDS = 2.0
 
 
 def floor() -> str:
@@ -114,15 +114,15 @@ def measure(name: str, viewers: int, fps: float, seconds: float) -> tuple[float,
     """Microseconds for a viewer and frame, and the share of the frames that arrived."""
     with serving(name, fps, viewers) as (process, port):
         read = read_zmq if name == "imagezmq" else read_plainly
-        reader = read(port, viewers, seconds + _SETTLE_SECONDS)
+        reader = read(port, viewers, seconds + SETTLE_SECONDS)
         assert reader.stdout is not None
         reader.stdout.readline()
-        time.sleep(_SETTLE_SECONDS)
+        time.sleep(SETTLE_SECONDS)
         before = cpu_seconds(process)
         received = int(reader.stdout.readline())
         taken = cpu_seconds(process) - before
         reader.wait()
-    frames = received / mean_bytes() * seconds / (seconds + _SETTLE_SECONDS)
+    frames = received / mean_bytes() * seconds / (seconds + SETTLE_SECONDS)
     return taken / frames * 1e6, frames / (viewers * fps * seconds)
 
 

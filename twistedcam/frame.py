@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from twistedcam.framing import pack
 
@@ -30,6 +30,8 @@ _APP0, _COM, _SOS, _EOI = 0xE0, 0xFE, 0xDA, 0xD9
 # SOF0..SOF15 without DHT, JPG and DAC, which share the range.
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SIZE = struct.Struct(">HH")
+
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps would make one each time
 
 
 class FrameError(ValueError):
@@ -81,17 +83,11 @@ class Frame:
     @classmethod
     def from_jpeg(cls, payload: bytes, clock: Callable[[], float | None] = time.time) -> Frame:
         """The frame in C{payload}; a JPEG without our metadata is one too. Raises L{FrameError}."""
-        size: tuple[int, int] | None = None
+        header = _read_header(payload)
         metadata: dict[str, Any] = {}
-        for marker, start, end in segments(payload):
-            if marker in _START_OF_FRAME and end - start >= 5:
-                height, width = _SIZE.unpack_from(payload, start + 1)
-                size = (width, height)
-            elif marker == _COM and payload[start : start + 1] == b"{":
-                metadata = _parse_metadata(payload[start:end]) or metadata
-        if size is None or 0 in size:
-            raise FrameError("the JPEG does not say how large it is")
-        return cls(payload, **metadata, width=size[0], height=size[1], clock=clock)
+        for comment in header.comments:
+            metadata = _parse_metadata(comment) or metadata
+        return cls(payload, **metadata, width=header.width, height=header.height, clock=clock)
 
 
 def stamp(
@@ -115,16 +111,36 @@ def stamp(
         metadata |= {"reason": reason[:MAX_TEXT], "since": None if since is None else round(since, 6)}
     if scale != 1:
         metadata["scale"] = scale
-    comment = json.dumps(metadata, separators=(",", ":")).encode()
+    comment = _to_json(metadata).encode()
     segment = bytes((0xFF, _COM)) + struct.pack(">H", len(comment) + 2) + comment
-    at = _after_app0(jpeg)
-    return Frame.from_jpeg(b"".join((jpeg[:at], segment, jpeg[at:])))
+    header = _read_header(jpeg)
+    at = header.after_app0  # which JFIF wants to follow SOI directly
+    payload = b"".join((jpeg[:at], segment, jpeg[at:]))
+    return Frame(payload, **metadata, width=header.width, height=header.height)
 
 
-def _after_app0(jpeg: bytes) -> int:
-    # JFIF wants its APP0 to follow SOI directly.
-    marker, _, end = next(segments(jpeg), (0, 0, 2))
-    return end if marker == _APP0 else len(_SOI)
+class _Header(NamedTuple):
+    width: int
+    height: int
+    after_app0: int
+    comments: list[bytes]
+
+
+def _read_header(jpeg: bytes) -> _Header:
+    """What a JPEG says of itself. Raises L{FrameError}."""
+    width = height = 0
+    after_app0 = len(_SOI)
+    comments = []
+    for marker, start, end in segments(jpeg):
+        if marker in _START_OF_FRAME and end - start >= 5:
+            height, width = _SIZE.unpack_from(jpeg, start + 1)
+        elif marker == _COM:
+            comments.append(jpeg[start:end])
+        elif marker == _APP0 and start == len(_SOI) + 4:
+            after_app0 = end
+    if not width or not height:
+        raise FrameError("the JPEG does not say how large it is")
+    return _Header(width, height, after_app0, comments)
 
 
 def segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
@@ -150,6 +166,8 @@ def segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
 
 def _parse_metadata(comment: bytes) -> dict[str, Any] | None:
     """What a comment segment of ours says, or None where it is somebody else's. Raises L{FrameError}."""
+    if comment[:1] != b"{":
+        return None
     try:
         found = json.loads(comment)
         if not isinstance(found, dict) or "sequence" not in found:
