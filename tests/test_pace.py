@@ -138,7 +138,7 @@ class LinkTests(TestCase):
     def test_runs_empty(self) -> None:
         """A link that is never empty is let run so now and then, or its shortest round trip could not be measured."""
         link: Any = self.link
-        busy = TCPInfo(1000, min_rtt=40_000, bytes_per_second=100_000, sent_bytes=4500, window_bytes=65_536)
+        busy = TCPInfo(1500, min_rtt=40_000, bytes_per_second=100_000, sent_bytes=4500, window_bytes=65_536)
         link._info = lambda: busy
         self.assertEqual(link.wait(), 0.0)
         self.now = 31.0
@@ -147,6 +147,13 @@ class LinkTests(TestCase):
         self.assertEqual(link.wait(), 0.0)
         link._info = lambda: busy
         self.assertEqual(link.wait(), 0.0)
+
+    def test_put_off_acknowledgement(self) -> None:
+        """An acknowledgement may be put off until there are two packets, which over loopback are of 64 kB."""
+        link: Any = self.link
+        link._info = lambda: TCPInfo(65_483, min_rtt=20, bytes_per_second=10**9, sent_bytes=40_000, window_bytes=65_536)
+        self.prove()
+        self.assertTrue(self.link.fast)
 
     def test_looks_are_spread(self) -> None:
         """Viewers that came together are not all looked at for the same frame, whose last would wait for it."""
@@ -204,8 +211,8 @@ class DrainTests(TestCase):
         self.assertAlmostEqual(drain_seconds(info, 100_000), 0.02)
 
     def test_small_link(self) -> None:
-        """A few packets may always be."""
-        self.assertEqual(drain_seconds(TCPInfo(min_rtt=1000, sent_bytes=3000), 1000), 0.0)
+        """Two packets may always be."""
+        self.assertEqual(drain_seconds(TCPInfo(packet_bytes=1500, min_rtt=1000, sent_bytes=3000), 1000), 0.0)
 
     def test_behind_a_loss(self) -> None:
         """What arrived behind something that was lost is not on its way any more."""

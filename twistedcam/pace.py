@@ -64,7 +64,8 @@ _FEWEST_TRUSTED_FRAMES, _MOST_TRUSTED_FRAMES = 20, 40
 # so much, since it is age.
 _MARGIN = 0.25
 _LONGEST_MARGIN_SECONDS = 0.03
-_FILL_AT_LEAST_BYTES = 3000
+# An acknowledgement may be put off by 40 ms until there are so many: over loopback they are of 64 kB.
+_UNACKNOWLEDGED_PACKETS = 2
 # The kernel forgets the shortest round trip after 5 minutes: were the link never empty, what it measures next would
 # have our own queue in it, and that queue would grow and grow.
 _EMPTY_EVERY_SECONDS = 30.0
@@ -113,6 +114,11 @@ class TCPInfo(NamedTuple):
         """What was written and is not known to have arrived."""
         return self.unsent_bytes + self.sent_bytes - self.repeated_bytes - self.acknowledged_bytes
 
+    @property
+    def put_off_bytes(self) -> int:
+        """As much as may be unacknowledged where nothing is in the way."""
+        return _UNACKNOWLEDGED_PACKETS * self.packet_bytes
+
 
 # tcpi_snd_mss, tcpi_sacked, tcpi_bytes_acked, tcpi_notsent_bytes, tcpi_min_rtt, tcpi_delivery_rate, tcpi_bytes_sent,
 # tcpi_bytes_retrans and tcpi_snd_wnd.
@@ -123,7 +129,7 @@ def drain_seconds(info: TCPInfo, bytes_per_second: int) -> float:
     """Until no more is on its way than keeps the link busy; 0.0 where it is so. A rate of 0 is one not known yet."""
     min_rtt = info.min_rtt / 1e6
     margin = min(_MARGIN * min_rtt, _LONGEST_MARGIN_SECONDS)
-    allowed = max(_FILL_AT_LEAST_BYTES, bytes_per_second * (min_rtt + margin))
+    allowed = max(info.put_off_bytes, bytes_per_second * (min_rtt + margin))
     # What arrived behind something lost is not acknowledged, but not on its way any more either.
     excess = info.unacknowledged_bytes - info.arrived_packets * info.packet_bytes - allowed
     if excess <= 0:
@@ -171,8 +177,7 @@ class Link:
             self.held_up()
             return self._until_read(now)
         self._full_since = None
-        # An acknowledgement may be put off, a frame's worth is not.
-        if info.unacknowledged_bytes <= _FILL_AT_LEAST_BYTES:
+        if info.unacknowledged_bytes <= info.put_off_bytes:
             self._empty_at = now
             self._found_clean()
             return 0.0
