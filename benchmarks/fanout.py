@@ -18,14 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.frames import FPS, jpegs, make_frame
+from benchmarks.frames import FPS, jpegs, make_frame, whole_loops
 from benchmarks.peers import command
 from benchmarks.processes import allow_many_connections, cpu_seconds, free_port
 
-SETTLE_SECONDS = 2.0
+_SETTLE_SECONDS = 2.0
 
 
 def floor() -> str:
@@ -58,10 +58,10 @@ def serving(name: str, fps: float, viewers: int) -> Iterator[tuple[int, int]]:
             process.wait()
 
 
-def wait_for_listener(port: int) -> None:
-    """Until something listens at C{port}; nobody knocks there, since the floor counts whom it accepts."""
+def wait_for_listener(port: int, count: int = 1) -> None:
+    """Until C{count} listen at C{port}; nobody knocks there, since the floor counts whom it accepts."""
     end = time.monotonic() + 20
-    while f":{port:04X} 00000000:0000 0A" not in Path("/proc/net/tcp").read_text():
+    while Path("/proc/net/tcp").read_text().count(f":{port:04X} 00000000:0000 0A") < count:
         if time.monotonic() > end:
             raise RuntimeError("the server did not start")
         time.sleep(0.05)
@@ -73,15 +73,31 @@ def child(process: int) -> int:
     return int(children[0]) if children else process
 
 
-def read_plainly(port: int, viewers: int, seconds: float) -> subprocess.Popen[str]:
-    """A process with so many connections, which prints when they are there, and the bytes that came at its end."""
-    words = [floor(), "read", str(port), str(viewers), str(seconds)]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+class Reader:
+    """A process with many connections, which counts the bytes that come when it has settled."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+    def wait(self) -> int:
+        """Wait until it is connected, then until it has settled, then for the bytes that came."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().strip()
+        return int(line) if line.isdecimal() else 0
+
+    def end(self) -> None:
+        """Wait for its end."""
+        self._process.communicate()
+
+
+def read_plainly(port: int, viewers: int, seconds: float, end: Iterable[str] = ()) -> Reader:
+    """One that only reads; C{end} are words before the command, as of L{server}."""
+    return Reader([*end, floor(), "read", str(port), str(viewers), str(_SETTLE_SECONDS), str(seconds)])
 
 
 _READ_ZMQ = """
 import sys, time, zmq
-port, viewers, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+port, viewers, settle, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
 context = zmq.Context(io_threads=1)
 context.set(zmq.MAX_SOCKETS, viewers + 10)
 poller, sockets = zmq.Poller(), []
@@ -91,38 +107,39 @@ for _ in range(viewers):
     socket.connect(f"tcp://127.0.0.1:{port}")
     poller.register(socket, zmq.POLLIN)
     sockets.append(socket)
+def read(seconds):
+    total, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        for socket, _ in poller.poll(10):
+            while True:
+                try:
+                    total += sum(map(len, socket.recv_multipart(zmq.NOBLOCK)))
+                except zmq.Again:
+                    break
+    return total
 print("connected", flush=True)
-total, end = 0, time.monotonic() + seconds
-while time.monotonic() < end:
-    for socket, _ in poller.poll(100):
-        while True:
-            try:
-                total += sum(map(len, socket.recv_multipart(zmq.NOBLOCK)))
-            except zmq.Again:
-                break
-print(total)
+read(settle)
+print("settled", flush=True)
+print(read(seconds))
 """
 
 
-def read_zmq(port: int, viewers: int, seconds: float) -> subprocess.Popen[str]:
+def read_zmq(port: int, viewers: int, seconds: float) -> Reader:
     """The same for ZeroMQ's subscribers."""
-    words = [str(port), str(viewers), str(seconds)]
-    return subprocess.Popen([sys.executable, "-c", _READ_ZMQ, *words], stdout=subprocess.PIPE, text=True)
+    return Reader([sys.executable, "-c", _READ_ZMQ, str(port), str(viewers), str(_SETTLE_SECONDS), str(seconds)])
 
 
 def measure(name: str, viewers: int, fps: float, seconds: float) -> tuple[float, float]:
     """Microseconds for a viewer and frame, and the share of the frames that arrived."""
     with serving(name, fps, viewers) as (process, port):
         read = read_zmq if name == "imagezmq" else read_plainly
-        reader = read(port, viewers, seconds + SETTLE_SECONDS)
-        assert reader.stdout is not None
-        reader.stdout.readline()
-        time.sleep(SETTLE_SECONDS)
-        before = cpu_seconds(process)
-        received = int(reader.stdout.readline())
-        taken = cpu_seconds(process) - before
+        reader = read(port, viewers, seconds)
         reader.wait()
-    frames = received / mean_bytes() * seconds / (seconds + SETTLE_SECONDS)
+        reader.wait()
+        before = cpu_seconds(process)
+        frames = reader.wait() / mean_bytes()
+        taken = cpu_seconds(process) - before
+        reader.end()
     return taken / frames * 1e6, frames / (viewers * fps * seconds)
 
 
@@ -144,7 +161,8 @@ def main() -> None:
     names = options.only.split(",")
     kept = []
     for viewers, fps in map(_viewers_and_fps, options.viewers.split(",")):
-        turns = [(name, *measure(name, viewers, fps, options.seconds)) for _ in range(options.times) for name in names]
+        seconds = whole_loops(options.seconds, fps)
+        turns = [(name, *measure(name, viewers, fps, seconds)) for _ in range(options.times) for name in names]
         costs = {name: [cost for one, cost, _ in turns if one == name] for name in names}
         shares = {name: statistics.median(share for one, _, share in turns if one == name) for name in names}
         lowest = statistics.median(costs["floor"]) if "floor" in costs else float("nan")

@@ -1,7 +1,7 @@
 /*
  * What nobody can go below: floor serve PORT FILE FPS VIEWERS sends each viewer each of the file's messages (8 bytes of
- * length and as many more), one after the other, with one send() and no more; floor read PORT VIEWERS SECONDS reads as
- * much as comes, and prints the bytes.
+ * length and as many more), one after the other, with one send() and no more; floor read PORT VIEWERS SETTLE SECONDS
+ * reads as much as comes, and prints the bytes that came in so many seconds after it had settled.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -97,7 +97,7 @@ static long long read_some(int poll, int milliseconds) {
   return total;
 }
 
-static int watch(int port, int viewers, double seconds) {
+static int watch(int port, int viewers, double settle, double seconds) {
   int poll = epoll_create1(0);
   for (int i = 0; i < viewers; i++) {
     int connection = socket(AF_INET, SOCK_STREAM, 0);
@@ -110,8 +110,11 @@ static int watch(int port, int viewers, double seconds) {
   }
   printf("connected\n");
   fflush(stdout);
+  for (double end = now() + settle; now() < end;) read_some(poll, 10);
+  printf("settled\n");
+  fflush(stdout);
   long long total = 0;
-  for (double end = now() + seconds; now() < end;) total += read_some(poll, 100);
+  for (double end = now() + seconds; now() < end;) total += read_some(poll, 10);
   printf("%lld\n", total);
   return 0;
 }
@@ -119,6 +122,7 @@ static int watch(int port, int viewers, double seconds) {
 int main(int count, char **words) {
   if (count == 6 && !strcmp(words[1], "serve"))
     return serve(atoi(words[2]), words[3], atof(words[4]), atoi(words[5]));
-  if (count == 5 && !strcmp(words[1], "read")) return watch(atoi(words[2]), atoi(words[3]), atof(words[4]));
+  if (count == 6 && !strcmp(words[1], "read"))
+    return watch(atoi(words[2]), atoi(words[3]), atof(words[4]), atof(words[5]));
   return 2;
 }

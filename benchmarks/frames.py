@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -57,6 +58,12 @@ def jpegs() -> list[bytes]:
 def make_frame(sequence: int) -> Frame:
     """One picture of the clip as a frame of now."""
     return stamp(jpegs()[sequence % len(jpegs())], "benchmark", sequence, time.time())
+
+
+def whole_loops(seconds: float, fps: float) -> float:
+    """At least so many seconds, in which the clip is shown to its end: then bytes tell how many frames they were."""
+    loop = len(jpegs()) / fps
+    return math.ceil(seconds / loop) * loop
 
 
 def paced(fps: float) -> Iterator[int]:

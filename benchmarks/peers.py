@@ -2,7 +2,9 @@
 Servers to compare with, and the viewer of each: python -m benchmarks.peers serve|watch NAME --host HOST --port PORT
 
 - ours: the server's own factory, hub and protocol; its viewer is twistedcam.watch
-- ungated: the same with its pace taken away, that is the kernel's default buffers
+- tls: the same over TLS, as --share has it
+- http: the same as the web face's stream
+- ungated: the same as ours with its pace taken away, that is the kernel's default buffers
 - tutorial: the tutorial's loop, pickled pictures 320 pixels wide with sendall to one viewer
 - sendall: a thread for each viewer that sends it the newest picture with sendall, which is also uStreamer's rule
 - imagezmq: PUB with send_jpg, as its documents advise where viewers may be slow; pip install imagezmq
@@ -20,39 +22,87 @@ import contextlib
 import pickle
 import re
 import socket
+import ssl
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Site
+
 from benchmarks.frames import FPS, images, make_frame, paced, quality
+from twistedcam.broadcast import Hub
 from twistedcam.codec import Image
 from twistedcam.frame import Frame
 from twistedcam.framing import PREFIX
+from twistedcam.server import CameraFactory
+from twistedcam.share import load
+from twistedcam.webviewer import Stream
 
 _BITS, _BLOCK = 56, 8  # microseconds since the epoch, one square of so many pixels for each bit
 _TAKEN = re.compile(rb'"captured":([\d.]+)')
 
 
-def _serve_ours(host: str, port: int, fps: float) -> None:
+def camera_factory() -> tuple[Hub, CameraFactory]:
+    """A hub, and the server's factory with it as its only camera; what they log is dropped."""
     from twisted.internet import reactor
-    from twisted.internet.task import LoopingCall
     from twisted.logger import globalLogBeginner
-
-    from twistedcam.broadcast import Hub
-    from twistedcam.server import CameraFactory
 
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)  # until it is begun, all that is logged is kept
     hub = Hub()
-    factory = CameraFactory(reactor, {"": hub}, hub, max_viewers=10**6)  # type: ignore[arg-type]
-    reactor.listenTCP(port, factory, 4096, host)  # type: ignore[attr-defined]
+    return hub, CameraFactory(reactor, {"": hub}, hub, max_viewers=10**6)  # type: ignore[arg-type]
+
+
+def publish_clip(hub: Hub, fps: float) -> None:
+    """Run the reactor, in which C{hub} is given the clip's pictures."""
+    from twisted.internet import reactor
+    from twisted.internet.task import LoopingCall
+
     numbers = iter(range(10**9))
     make_frame(0)
     LoopingCall(lambda: hub.publish(make_frame(next(numbers)))).start(1 / fps)
     reactor.run()  # type: ignore[attr-defined]
+
+
+def _serve_ours(host: str, port: int, fps: float) -> None:
+    from twisted.internet import reactor
+
+    hub, factory = camera_factory()
+    reactor.listenTCP(port, factory, 4096, host)  # type: ignore[attr-defined]
+    publish_clip(hub, fps)
+
+
+def _serve_tls(host: str, port: int, fps: float) -> None:
+    from twisted.internet import reactor
+
+    hub, factory = camera_factory()
+    with tempfile.TemporaryDirectory() as folder:
+        share = load(Path(folder))
+    reactor.listenTCP(port, share.over_tls(factory), 4096, host)  # type: ignore[attr-defined, arg-type]
+    publish_clip(hub, fps)
+
+
+def _serve_http(host: str, port: int, fps: float) -> None:
+    from twisted.internet import reactor
+
+    hub, _ = camera_factory()
+
+    class Streams(Resource):
+        isLeaf = True
+
+        def render_GET(self, request: Any) -> int:
+            stream = Stream(request, hub, 0, reactor)  # type: ignore[arg-type]
+            request.notifyFinish().addErrback(lambda failure: stream.gone())
+            return NOT_DONE_YET
+
+    reactor.listenTCP(port, Site(Streams()), 4096, host)  # type: ignore[attr-defined, arg-type]
+    publish_clip(hub, fps)
 
 
 def _serve_ungated(host: str, port: int, fps: float) -> None:
@@ -179,9 +229,26 @@ def messages(connection: socket.socket) -> Iterator[bytes]:
             del received[:end]
 
 
-def _watch_sendall(host: str, port: int) -> Iterator[Seen]:
-    for payload in messages(connect(host, port)):
+def _watch_plainly(connection: socket.socket) -> Iterator[Seen]:
+    for payload in messages(connection):
         yield time.time(), Frame.from_jpeg(payload).captured or 0.0, len(payload)
+
+
+def _watch_sendall(host: str, port: int) -> Iterator[Seen]:
+    return _watch_plainly(connect(host, port))
+
+
+def _watch_tls(host: str, port: int) -> Iterator[Seen]:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # what is measured is time
+    return _watch_plainly(context.wrap_socket(connect(host, port)))
+
+
+def _watch_http(host: str, port: int) -> Iterator[Seen]:
+    connection = connect(host, port)
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: benchmark\r\n\r\n")
+    return _watch_parts(connection)
 
 
 def _watch_tutorial(host: str, port: int) -> Iterator[Seen]:
@@ -207,12 +274,15 @@ def _watch_netgear(host: str, port: int) -> Iterator[Seen]:
 
 
 def _watch_gstreamer(host: str, port: int) -> Iterator[Seen]:
-    connection = connect(host, port)
+    return _watch_parts(connect(host, port))
+
+
+def _watch_parts(connection: socket.socket) -> Iterator[Seen]:
     received = bytearray()
     while portion := connection.recv(1 << 18):
         received += portion
         # A part is complete when the next one's boundary is there, or its bytes are.
-        while found := re.search(rb"Content-Length: (\d+)\r\n\r\n", received):
+        while found := re.search(rb"Content-Length: (\d+)\r\n(?:.+\r\n)*\r\n", received):
             end = found.end() + int(found[1])
             if len(received) < end:
                 break
@@ -232,6 +302,8 @@ def connect(host: str, port: int) -> socket.socket:
 
 SERVERS: dict[str, Callable[[str, int, float], None]] = {
     "ours": _serve_ours,
+    "tls": _serve_tls,
+    "http": _serve_http,
     "ungated": _serve_ungated,
     "tutorial": _serve_tutorial,
     "sendall": _serve_sendall,
@@ -241,6 +313,8 @@ SERVERS: dict[str, Callable[[str, int, float], None]] = {
 }
 _VIEWERS = {
     "ours": _watch_ours,
+    "tls": _watch_tls,
+    "http": _watch_http,
     "ungated": _watch_ours,
     "tutorial": _watch_tutorial,
     "sendall": _watch_sendall,

@@ -77,7 +77,7 @@ def server(*options: str, host: str = "127.0.0.1", end: Iterable[str] = ()) -> I
     """
     A camstream server on a port of the kernel's choice, until the block ends; with C{--share} it is TLS.
 
-    C{end} are the words before a command that runs at one end of an emulated link.
+    C{end} are the words before a command that runs at one end of an emulated link, or on one core.
     """
     with tempfile.TemporaryDirectory() as folder:
         listen = ("--listen", f"tcp:0:interface={host}", "--state-dir", folder)
