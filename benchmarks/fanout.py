@@ -129,11 +129,45 @@ def read_zmq(port: int, viewers: int, seconds: float) -> Reader:
     return Reader([sys.executable, "-c", _READ_ZMQ, str(port), str(viewers), str(_SETTLE_SECONDS), str(seconds)])
 
 
+_READ_TLS = """
+import selectors, socket, ssl, sys, time
+port, viewers, settle, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+selector, buffer = selectors.DefaultSelector(), bytearray(1 << 18)
+for _ in range(viewers):
+    connection = context.wrap_socket(socket.create_connection(("127.0.0.1", port)))
+    connection.setblocking(False)
+    selector.register(connection, selectors.EVENT_READ)
+def read(seconds):
+    total, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        for key, _ in selector.select(0.01):
+            try:
+                while True:
+                    total += key.fileobj.recv_into(buffer)
+            except ssl.SSLWantReadError:
+                pass
+    return total
+print("connected", flush=True)
+read(settle)
+print("settled", flush=True)
+print(read(seconds))
+"""
+
+
+def read_tls(port: int, viewers: int, seconds: float) -> Reader:
+    """The same over TLS."""
+    return Reader([sys.executable, "-c", _READ_TLS, str(port), str(viewers), str(_SETTLE_SECONDS), str(seconds)])
+
+
+_READERS = {"imagezmq": read_zmq, "tls": read_tls}
+
+
 def measure(name: str, viewers: int, fps: float, seconds: float) -> tuple[float, float]:
     """Microseconds for a viewer and frame, and the share of the frames that arrived."""
     with serving(name, fps, viewers) as (process, port):
-        read = read_zmq if name == "imagezmq" else read_plainly
-        reader = read(port, viewers, seconds)
+        reader = _READERS.get(name, read_plainly)(port, viewers, seconds)
         reader.wait()
         reader.wait()
         before = cpu_seconds(process)
@@ -169,9 +203,11 @@ def main() -> None:
         print(f"{viewers} viewers, {fps:g} fps")
         for name, measured in costs.items():
             median = statistics.median(measured)
-            kept.append({"name": name, "viewers": viewers, "fps": fps, "us": round(median, 2)})
+            least, most = min(measured), max(measured)
+            figures = {"us": median, "least": least, "most": most}
+            kept.append({"name": name, "viewers": viewers, "fps": fps, **{k: round(v, 2) for k, v in figures.items()}})
             print(
-                f"  {name:10} {median:5.1f} us ({min(measured):.1f} to {max(measured):.1f}), "
+                f"  {name:10} {median:5.1f} us ({least:.1f} to {most:.1f}), "
                 f"{median / lowest:.2f} x the floor, {shares[name]:.0%} of the frames",
                 flush=True,
             )

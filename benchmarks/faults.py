@@ -164,6 +164,8 @@ def flood() -> None:
 
 def main() -> None:
     """All of them."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # under nohup or in the background both are ignored, by servers as well
     for one in (signals, stalled, restart, flood):
         one()
 

@@ -162,7 +162,6 @@ class Link:
         self.fast = False
         self._keep_queue_short(True)
 
-    @property
     def trusted_frames(self) -> int:
         """How many more frames may begin, after one that may, before this is asked again."""
         return random.randint(_FEWEST_TRUSTED_FRAMES, _MOST_TRUSTED_FRAMES) if self.fast else 0

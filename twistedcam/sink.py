@@ -90,7 +90,7 @@ class TransportSink:
             wait = self._link.wait() if self._link is not None else 0.0
             if not wait:
                 self.waiting_since = None
-                self._trusted_frames = self._link.trusted_frames if self._link is not None else 0
+                self._trusted_frames = self._link.trusted_frames() if self._link is not None else 0
                 return True
         if self.waiting_since is None:
             self.waiting_since = self._clock.seconds()
