@@ -44,7 +44,8 @@ def plot_links(folder: Path) -> None:
             axes.plot(times, ages, label=_NAMES[row["name"]], color=_COLORS[row["name"]], linewidth=1.8)
             title = row["link"]
     axes.set(yscale="log", xlabel="seconds", ylabel="age of the picture, seconds", title=f"One viewer over {title}")
-    axes.set_yticks([0.1, 0.3, 1, 3, 10, 30], ["0.1", "0.3", "1", "3", "10", "30"])
+    axes.set_ylim(0.1, 100)
+    axes.set_yticks([0.1, 0.3, 1, 3, 10, 30, 100], ["0.1", "0.3", "1", "3", "10", "30", "100"])
     _finish(axes, folder / "links.png")
 
 
@@ -65,7 +66,7 @@ def plot_fanout(folder: Path) -> None:
 
 def _finish(axes: Any, path: Path) -> None:
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, ncols=2)
     axes.figure.tight_layout()
     axes.figure.savefig(path, dpi=110)
     pyplot.close(axes.figure)

@@ -155,6 +155,14 @@ class LinkTests(TestCase):
         self.prove()
         self.assertTrue(self.link.fast)
 
+    def test_older_kernel(self) -> None:
+        """Where the kernel does not tell enough nothing waits, but nothing is taken for proven either."""
+        link: Any = self.link
+        link._info = lambda: None
+        self.prove()
+        self.assertFalse(self.link.fast)
+        self.assertEqual(self.low_water(), LOW_WATER_BYTES)
+
     def test_looks_are_spread(self) -> None:
         """Viewers that came together are not all looked at for the same frame, whose last would wait for it."""
         self.prove()

@@ -171,6 +171,8 @@ class Link:
         if not self._measures:
             return 0.0
         info, now = self._info(), self._seconds()
+        if info is None:
+            return 0.0
         is_full = info.window_bytes < _OPEN_WINDOW * self._window.add(info.window_bytes, now)
         if info.unsent_bytes or is_full:
             self.held_up()
@@ -211,10 +213,10 @@ class Link:
             # This cannot be taken back: the system's automatic size is gone once one was set.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_SEND_BUFFER_BYTES)
 
-    def _info(self) -> TCPInfo:
+    def _info(self) -> TCPInfo | None:
         info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-        if len(info) < _TCP_INFO.size:  # of an older kernel
-            return TCPInfo()
+        if len(info) < _TCP_INFO.size:  # of a kernel before 5.4
+            return None
         return TCPInfo(*_TCP_INFO.unpack(info))
 
     def _until_read(self, now: float) -> float:
