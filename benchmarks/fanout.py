@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--only", default="floor,ours,sendall,imagezmq,gstreamer")
-    parser.add_argument("--save", type=Path)
+    parser.add_argument("--save", type=argparse.FileType("w"), help="opened now, not when hours are over")
     options = parser.parse_args()
     allow_many_connections()
     names = options.only.split(",")
@@ -212,7 +212,7 @@ def main() -> None:
                 flush=True,
             )
     if options.save:
-        options.save.write_text("\n".join(map(json.dumps, kept)) + "\n")
+        options.save.write("\n".join(map(json.dumps, kept)) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from benchmarks.frames import FRAME_BYTES
@@ -121,7 +120,7 @@ def main() -> None:
     parser.add_argument("--on", default="", help="links whose name has this in it")
     parser.add_argument("--congestion", default="cubic,bbr")
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--save", type=Path)
+    parser.add_argument("--save", type=argparse.FileType("w"), help="opened now, not when hours are over")
     options = parser.parse_args()
     kept = []
     for congestion in options.congestion.split(","):
@@ -135,7 +134,7 @@ def main() -> None:
                 print(describe(seen, runs.get("ungated")), flush=True)
             kept += [as_json(seen) for seen in runs.values()]
     if options.save:
-        options.save.write_text("\n".join(json.dumps(one, separators=(",", ":")) for one in kept) + "\n")
+        options.save.write("\n".join(json.dumps(one, separators=(",", ":")) for one in kept) + "\n")
 
 
 if __name__ == "__main__":
