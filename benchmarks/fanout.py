@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.frames import FPS, jpegs, make_frame, whole_loops
@@ -95,9 +96,8 @@ def read_plainly(port: int, viewers: int, seconds: float, end: Iterable[str] = (
     return Reader([*end, floor(), "read", str(port), str(viewers), str(_SETTLE_SECONDS), str(seconds)])
 
 
-_READ_ZMQ = """
-import sys, time, zmq
-port, viewers, settle, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
+_CONNECT_ZMQ = """
+import zmq
 context = zmq.Context(io_threads=1)
 context.set(zmq.MAX_SOCKETS, viewers + 10)
 poller, sockets = zmq.Poller(), []
@@ -107,31 +107,16 @@ for _ in range(viewers):
     socket.connect(f"tcp://127.0.0.1:{port}")
     poller.register(socket, zmq.POLLIN)
     sockets.append(socket)
-def read(seconds):
-    total, end = 0, time.monotonic() + seconds
-    while time.monotonic() < end:
-        for socket, _ in poller.poll(10):
+def portions():
+    for socket, _ in poller.poll(10):
+        try:
             while True:
-                try:
-                    total += sum(map(len, socket.recv_multipart(zmq.NOBLOCK)))
-                except zmq.Again:
-                    break
-    return total
-print("connected", flush=True)
-read(settle)
-print("settled", flush=True)
-print(read(seconds))
+                yield sum(map(len, socket.recv_multipart(zmq.NOBLOCK)))
+        except zmq.Again:
+            pass
 """
-
-
-def read_zmq(port: int, viewers: int, seconds: float) -> Reader:
-    """The same for ZeroMQ's subscribers."""
-    return Reader([sys.executable, "-c", _READ_ZMQ, str(port), str(viewers), str(_SETTLE_SECONDS), str(seconds)])
-
-
-_READ_TLS = """
-import selectors, socket, ssl, sys, time
-port, viewers, settle, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
+_CONNECT_TLS = """
+import selectors, socket, ssl
 context = ssl.create_default_context()
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 selector, buffer = selectors.DefaultSelector(), bytearray(1 << 18)
@@ -139,15 +124,19 @@ for _ in range(viewers):
     connection = context.wrap_socket(socket.create_connection(("127.0.0.1", port)))
     connection.setblocking(False)
     selector.register(connection, selectors.EVENT_READ)
+def portions():
+    for key, _ in selector.select(0.01):
+        try:
+            while True:
+                yield key.fileobj.recv_into(buffer)
+        except ssl.SSLWantReadError:
+            pass
+"""
+_READ = """
 def read(seconds):
     total, end = 0, time.monotonic() + seconds
     while time.monotonic() < end:
-        for key, _ in selector.select(0.01):
-            try:
-                while True:
-                    total += key.fileobj.recv_into(buffer)
-            except ssl.SSLWantReadError:
-                pass
+        total += sum(portions())
     return total
 print("connected", flush=True)
 read(settle)
@@ -156,12 +145,12 @@ print(read(seconds))
 """
 
 
-def read_tls(port: int, viewers: int, seconds: float) -> Reader:
-    """The same over TLS."""
-    return Reader([sys.executable, "-c", _READ_TLS, str(port), str(viewers), str(_SETTLE_SECONDS), str(seconds)])
+def _read_by(connect: str, port: int, viewers: int, seconds: float) -> Reader:
+    words = f"import time\nport, viewers, settle, seconds = {port}, {viewers}, {_SETTLE_SECONDS}, {seconds}"
+    return Reader([sys.executable, "-c", words + connect + _READ])
 
 
-_READERS = {"imagezmq": read_zmq, "tls": read_tls}
+_READERS = {"imagezmq": partial(_read_by, _CONNECT_ZMQ), "tls": partial(_read_by, _CONNECT_TLS)}
 
 
 def measure(name: str, viewers: int, fps: float, seconds: float) -> tuple[float, float]:
