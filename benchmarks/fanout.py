@@ -80,15 +80,21 @@ class Reader:
     def __init__(self, words: Sequence[str]) -> None:
         self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
 
-    def wait(self) -> int:
-        """Wait until it is connected, then until it has settled, then for the bytes that came."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline().strip()
-        return int(line) if line.isdecimal() else 0
+    def settled(self) -> None:
+        """Wait until all its connections are there and have settled, and the counting begins."""
+        self._line()
+
+    def received(self) -> int:
+        """Wait for the bytes that it counted."""
+        return int(self._line())
 
     def end(self) -> None:
-        """Wait for its end."""
+        """Wait for its end; that its connections are gone is work for a server."""
         self._process.communicate()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
 
 
 def read_plainly(port: int, viewers: int, seconds: float, end: Iterable[str] = ()) -> Reader:
@@ -138,7 +144,6 @@ def read(seconds):
     while time.monotonic() < end:
         total += sum(portions())
     return total
-print("connected", flush=True)
 read(settle)
 print("settled", flush=True)
 print(read(seconds))
@@ -157,10 +162,9 @@ def measure(name: str, viewers: int, fps: float, seconds: float) -> tuple[float,
     """Microseconds for a viewer and frame, and the share of the frames that arrived."""
     with serving(name, fps, viewers) as (process, port):
         reader = _READERS.get(name, read_plainly)(port, viewers, seconds)
-        reader.wait()
-        reader.wait()
+        reader.settled()
         before = cpu_seconds(process)
-        frames = reader.wait() / mean_bytes()
+        frames = reader.received() / mean_bytes()
         taken = cpu_seconds(process) - before
         reader.end()
     return taken / frames * 1e6, frames / (viewers * fps * seconds)

@@ -108,8 +108,6 @@ static int watch(int port, int viewers, double settle, double seconds) {
     epoll_ctl(poll, EPOLL_CTL_ADD, connection, &event);
     read_some(poll, 1); /* nobody is to have a queue already when it begins, and no server too many at the door */
   }
-  printf("connected\n");
-  fflush(stdout);
   for (double end = now() + settle; now() < end;) read_some(poll, 10);
   printf("settled\n");
   fflush(stdout);

@@ -84,12 +84,11 @@ def measure(workers: int, viewers: int, seconds: float) -> tuple[float, float, f
     with serving(workers) as (processes, port):
         reading = whole_loops(seconds + 2, FPS)
         reader = read_plainly(port, viewers - 1, reading)
-        reader.wait()
-        reader.wait()
+        reader.settled()
         before, began = sum(map(cpu_seconds, processes)), time.monotonic()
         seen = watch(("--host", "127.0.0.1", "--port", str(port)), int(seconds * FPS))
         share = (sum(map(cpu_seconds, processes)) - before) / (time.monotonic() - began)
-        received = reader.wait() / mean_bytes() / reading
+        received = reader.received() / mean_bytes() / reading
         reader.end()
     return share / received * 1e6, seen["age"], seen["age_p99"]
 
