@@ -16,7 +16,7 @@ _DESCRIPTORS = 65_536
 
 
 def prepare(reactor: Any) -> None:
-    """Make C{reactor}, which does not run yet, the one of a command: it keeps time, and ends cleanly on SIGHUP."""
+    """Make C{reactor}, which does not run yet, that of a command: it keeps time, may open much, and ends on SIGHUP."""
     keep_time(reactor)
     _open_as_many_as_allowed()
     reactor.callWhenRunning(_end_on_hangup, reactor)
