@@ -1,7 +1,7 @@
 """
 What a viewer gets over a link that cannot take full pictures: python -m benchmarks.adapt [--seconds 30]
 
-Pictures of some 50 kB, 25 a second, over 300 kB/s and 20 ms (see benchmarks.link: root), from the real server to the
+Pictures of some 50 kB, 25 a second, over 300 kB/s and 20 ms (tests.emulated_link; as root), from the real server to the
 real viewer, as it is and with --no-adapt, from its first picture on.
 """
 
@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.frames import clip
-from benchmarks.link import SERVER_HOST, link
 from benchmarks.links import LINKS
 from benchmarks.processes import server, watch
+from tests.emulated_link import SERVER_HOST, link
 
 _LINK = LINKS["300 kB/s, 20 ms"]
 _FPS = 25

@@ -1,9 +1,9 @@
 """
 What a viewer says of a network that is cut and comes back: python -m benchmarks.cut [--seconds 30] [--times 3]
 
-Server and viewer are at the ends of an emulated link (see benchmarks.link: root), which stops handing on packets, both
-ways and without a word. Prints how soon the viewer said so, as its window does, and how soon it was connected again
-after the network was back.
+Server and viewer are at the ends of an emulated link (tests.emulated_link; as root), which stops handing on packets,
+both ways and without a word. Prints how soon the viewer said so, as its window does, and how soon it was connected
+again after the network was back.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import tempfile
 import threading
 import time
 
-from benchmarks.link import SERVER_HOST, Conditions, link
 from benchmarks.processes import twistd
+from tests.emulated_link import SERVER_HOST, Conditions, link
 
 
 class Talker:

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.processes import cpu_seconds, memory, twistd
-from twistedcam.framing import pack_json
+from twistedcam.wire.framing import pack_json
 
 _TESTS = Path(__file__).parent.parent / "tests"
 _STALLED = 200

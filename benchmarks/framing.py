@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from twisted.protocols.basic import Int32StringReceiver
 
-from twistedcam.framing import Int64StringReceiver, pack
+from twistedcam.wire.framing import Int64StringReceiver, pack
 
 _MESSAGE_BYTES = 25_000_000
 _PORTION_BYTES = 65_536  # what Twisted reads at once

@@ -1,7 +1,7 @@
 """
 How old pictures are at the end of real links: python -m benchmarks.links [--only ours,...] [--on "1 Mbit/s"]
 
-One viewer at the end of an emulated link (see benchmarks.link: root), one server after the other, each with the same
+One viewer at the end of an emulated link (tests.emulated_link; as root), one server after the other, each with the same
 clip at 30 pictures a second and its own settings for this use (benchmarks.peers). The age is that of the pictures as
 they arrive, by one clock; the aim is 1.25 times what a picture takes on the link, and 50 ms. --save keeps all of it.
 """
@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.frames import FRAME_BYTES
-from benchmarks.link import SERVER_HOST, VIEWER_HOST, Conditions, link
 from benchmarks.peers import SERVERS, VIEWER_LISTENS, command
+from tests.emulated_link import SERVER_HOST, VIEWER_HOST, Conditions, link
 
 LINKS = {
     "1 Mbit/s, 40 ms, queue of 1 MB": Conditions(1e6, 0.040, queue=1e6),

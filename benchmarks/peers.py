@@ -37,13 +37,13 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from benchmarks.frames import FPS, images, make_frame, paced, quality
-from twistedcam.broadcast import Hub
+from twistedcam.access.share import load
 from twistedcam.codec import Image
 from twistedcam.frame import Frame
-from twistedcam.framing import PREFIX
-from twistedcam.server import CameraFactory
-from twistedcam.share import load
-from twistedcam.webviewer import Stream
+from twistedcam.hub import Hub
+from twistedcam.server.connection import CameraFactory
+from twistedcam.web.stream import Stream
+from twistedcam.wire.framing import PREFIX
 
 _BITS, _BLOCK = 56, 8  # microseconds since the epoch, one square of so many pixels for each bit
 _TAKEN = re.compile(rb'"captured":([\d.]+)')
@@ -106,7 +106,7 @@ def _serve_http(host: str, port: int, fps: float) -> None:
 
 
 def _serve_ungated(host: str, port: int, fps: float) -> None:
-    from twistedcam.pace import Link
+    from twistedcam.pacing.tcp_link import Link
 
     Link.wait = lambda self: 0.0  # type: ignore[method-assign]
     Link._keep_queue_short = lambda self, short: None  # type: ignore[method-assign]

@@ -15,9 +15,9 @@ from typing import Any
 import cv2
 
 from benchmarks.processes import milliseconds
-from twistedcam.camera import TestCard
+from twistedcam.capture.encoder import JPEG, Encoder, Settings
+from twistedcam.capture.sources import TestCard
 from twistedcam.codec import complete, decode, encode_jpeg
-from twistedcam.encoder import JPEG, Encoder, Settings
 from twistedcam.frame import Frame
 
 _SIZE = (1920, 1080)

@@ -11,7 +11,7 @@ import argparse
 import cv2
 
 from benchmarks.processes import server, watch
-from twistedcam.camera import parse_source
+from twistedcam.capture.sources import parse_source
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from benchmarks.frames import FPS
 from benchmarks.peers import command, connect
 from benchmarks.processes import free_port
 from twistedcam.frame import Frame
-from twistedcam.framing import PREFIX
+from twistedcam.wire.framing import PREFIX
 
 _SLOW_BYTES_PER_SECOND = 300_000
 _READ_BYTES = 4096

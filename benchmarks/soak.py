@@ -30,11 +30,11 @@ def serve(tell: Connection) -> None:
     from twisted.internet import reactor
     from twisted.logger import LogLevel, globalLogBeginner
 
-    from twistedcam.broadcast import Hub
-    from twistedcam.camera import TestCard
-    from twistedcam.capture import Capture
+    from twistedcam.capture.service import Capture
+    from twistedcam.capture.sources import TestCard
+    from twistedcam.hub import Hub
     from twistedcam.interfaces import CameraError
-    from twistedcam.server import CameraFactory
+    from twistedcam.server.connection import CameraFactory
 
     class Unsteady(TestCard):
         """A test card that is lost when it has been there for a minute."""

@@ -21,14 +21,14 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from twistedcam import codec
-from twistedcam.broadcast import Hub
-from twistedcam.client import ViewerFactory
+from twistedcam.access.sharekey import KeyTextError, read_key, write_key
+from twistedcam.client.connection import ViewerFactory
+from twistedcam.client.session import Viewer
 from twistedcam.codec import CodecError
 from twistedcam.frame import Frame, FrameError
-from twistedcam.framing import JPEG, JSON, PICKLE, MessageReceiver, pack
-from twistedcam.server import CameraFactory
-from twistedcam.sharekey import KeyTextError, read_key, write_key
-from twistedcam.viewer import Viewer
+from twistedcam.hub import Hub
+from twistedcam.server.connection import CameraFactory
+from twistedcam.wire.framing import JPEG, JSON, PICKLE, MessageReceiver, pack
 
 GOLDEN = Path(__file__).parent / "golden"
 

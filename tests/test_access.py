@@ -22,20 +22,20 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from tests.processes import coroutine
-from tests.test_server import frame, make_certificate
-from twistedcam.auth import KeyGuard, PasswordGuard, Turns, make_portal
-from twistedcam.broadcast import Hub
-from twistedcam.client import ViewerFactory
+from tests.server.test_connection import frame, make_certificate
+from twistedcam.access.credentials import KeyCredentials, NoCredentials, PasswordCredentials
+from twistedcam.access.guards import KeyGuard, PasswordGuard, Turns, make_portal
+from twistedcam.access.share import Share, load
+from twistedcam.access.sharekey import make_secret
+from twistedcam.client.connection import ViewerFactory
+from twistedcam.client.session import Viewer
 from twistedcam.codec import encode_jpeg
-from twistedcam.credentials import KeyCredentials, NoCredentials, PasswordCredentials
 from twistedcam.frame import Frame, stamp
-from twistedcam.framing import pack_json
+from twistedcam.hub import Hub
 from twistedcam.interfaces import AccessDeniedError, ICredentials, IGuard
-from twistedcam.server import HELLO_SECONDS, CameraFactory
-from twistedcam.share import Share, load
-from twistedcam.sharekey import make_secret
+from twistedcam.server.connection import HELLO_SECONDS, CameraFactory
 from twistedcam.testing import RecordingSink
-from twistedcam.viewer import Viewer
+from twistedcam.wire.framing import pack_json
 
 CHECKER = InMemoryUsernamePasswordDatabaseDontUse(me=b"secret")
 

@@ -286,7 +286,7 @@ class DeploymentTests(ProcessTestCase):
         first = self.twistd(*words, "--http", "tcp:0:interface=127.0.0.1")
         port = (await first.said(r"watch with: http://127\.0\.0\.1:(\d+)/"))[1]
         program = (
-            "from twistedcam import service; from twisted.scripts.twistd import run\n"
+            "from twistedcam.app import service; from twisted.scripts.twistd import run\n"
             f"service.DEFAULT_HTTP = 'tcp:{port}:interface=127.0.0.1'\n"
             "run()"
         )

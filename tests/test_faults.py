@@ -21,18 +21,18 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
 from tests.processes import ProcessTestCase, Running, coroutine, turn
-from tests.test_server import frame
-from twistedcam.broadcast import Hub
-from twistedcam.client import RETRY, ViewerFactory
+from tests.server.test_connection import frame
+from twistedcam.client.app import Program
+from twistedcam.client.connection import RETRY, ViewerFactory
+from twistedcam.client.session import Viewer
 from twistedcam.client_tap import Options as ViewerOptions
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import stamp
-from twistedcam.framing import PREFIX, pack, pack_json
-from twistedcam.program import Program
-from twistedcam.server import CameraFactory
-from twistedcam.sink import PROGRESS_SECONDS
+from twistedcam.hub import Hub
+from twistedcam.pacing.transport_sink import PROGRESS_SECONDS
+from twistedcam.server.connection import CameraFactory
 from twistedcam.testing import RecordingDisplay
-from twistedcam.viewer import Viewer
+from twistedcam.wire.framing import PREFIX, pack, pack_json
 
 _SMALL_JPEG = encode_jpeg(np.zeros((8, 8, 3), np.uint8))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import TestCase
 
 from twistedcam.frame import LIVE, NO_SIGNAL, Frame, FrameError, stamp
-from twistedcam.framing import PREFIX
+from twistedcam.wire.framing import PREFIX
 
 GOLDEN = Path(__file__).parent / "golden"
 FRAME = (GOLDEN / "frame.jpg").read_bytes()

@@ -6,7 +6,7 @@ import numpy as np
 from twisted.trial.unittest import TestCase
 
 from twistedcam import plugin
-from twistedcam.camera import parse_source
+from twistedcam.capture.sources import parse_source
 from twistedcam.interfaces import CameraError
 from twistedcam.plugin import CameraPlugin, ImageCamera, as_camera
 from twistedcam.testing import FakeCamera

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from twistedcam.serving import ServeError, serve
-    from twistedcam.watching import Client, WatchError, watch
+    from twistedcam.app.api import ServeError, serve
+    from twistedcam.client.api import Client, WatchError, watch
 
 __all__ = ["Client", "ServeError", "WatchError", "serve", "watch"]
 
 _MODULES = {
-    "Client": "twistedcam.watching",
-    "WatchError": "twistedcam.watching",
-    "watch": "twistedcam.watching",
-    "ServeError": "twistedcam.serving",
-    "serve": "twistedcam.serving",
+    "Client": "twistedcam.client.api",
+    "WatchError": "twistedcam.client.api",
+    "watch": "twistedcam.client.api",
+    "ServeError": "twistedcam.app.api",
+    "serve": "twistedcam.app.api",
 }
 
 

@@ -14,14 +14,16 @@ from twisted.internet.endpoints import clientFromString
 from twisted.internet.ssl import Certificate, optionsForClientTLS, platformTrust
 from twisted.python import usage
 
-from twistedcam import process, recording, snapshot
-from twistedcam.credentials import NoCredentials, PasswordCredentials, use_key
-from twistedcam.display import DisplayError, OpenCVDisplay, check_display
-from twistedcam.options import GroupedOptions, drop_default_pidfile, number
-from twistedcam.program import Program
+from twistedcam import recording
+from twistedcam.access.credentials import NoCredentials, PasswordCredentials, use_key
+from twistedcam.access.sharekey import KeyTextError
+from twistedcam.app import runtime
+from twistedcam.app.options import GroupedOptions, drop_default_pidfile, number
+from twistedcam.client import snapshot
+from twistedcam.client.app import Program
+from twistedcam.client.display import DisplayError, OpenCVDisplay, check_display
+from twistedcam.client.snapshot import SnapshotError
 from twistedcam.recording import RecordingError
-from twistedcam.sharekey import KeyTextError
-from twistedcam.snapshot import SnapshotError
 
 TITLE = "RECEIVING VIDEO"
 PASSWORD_VARIABLE = "TWISTEDCAM_PASSWORD"
@@ -166,7 +168,7 @@ def makeService(options: Options, reactor: Any = None) -> Program:
     if reactor is None:
         from twisted.internet import reactor
 
-        process.prepare(reactor)
+        runtime.prepare(reactor)
 
     def leave(status: int) -> None:
         if status:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twistedcam.frame import Frame, FrameError, segments
-from twistedcam.framing import JPEG, MAX_BYTES_FROM_SERVER, PICKLE
+from twistedcam.wire.framing import JPEG, MAX_BYTES_FROM_SERVER, PICKLE
 
 Image = NDArray[np.uint8]
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from twistedcam.framing import pack
+from twistedcam.wire.framing import pack
 
 LIVE = "live"
 NO_SIGNAL = "no-signal"

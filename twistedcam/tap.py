@@ -10,14 +10,14 @@ from twisted.cred.strcred import AuthOptionMixin
 from twisted.internet.endpoints import serverFromString
 from twisted.python import usage
 
-from twistedcam import process
-from twistedcam.camera import parse_source
-from twistedcam.encoder import JPEG, PICKLE
+from twistedcam.app import runtime
+from twistedcam.app.options import GroupedOptions, drop_default_pidfile, number
+from twistedcam.app.service import DEFAULT_HTTP, NO_HTTP, Server
+from twistedcam.capture.encoder import JPEG, PICKLE
+from twistedcam.capture.sources import parse_source
 from twistedcam.interfaces import CameraError
-from twistedcam.options import GroupedOptions, drop_default_pidfile, number
-from twistedcam.pace import MOST_FPS
-from twistedcam.server import MAX_VIEWERS
-from twistedcam.service import DEFAULT_HTTP, NO_HTTP, Server
+from twistedcam.pacing.tcp_link import MOST_FPS
+from twistedcam.server.connection import MAX_VIEWERS
 
 DEFAULT_LISTEN, SHARED_LISTEN = "tcp:9999:interface=127.0.0.1", "tcp:9999"
 
@@ -117,7 +117,7 @@ class Options(GroupedOptions, AuthOptionMixin):  # type: ignore[misc]
             raise usage.UsageError("--codec pickle is for viewers that say nothing, and those are not let in here")
 
     def _check_display(self) -> None:
-        from twistedcam.display import DisplayError, check_display
+        from twistedcam.client.display import DisplayError, check_display
 
         try:
             check_display()
@@ -140,5 +140,5 @@ def makeService(options: Options, reactor: Any = None) -> Server:
     if reactor is None:
         from twisted.internet import reactor
 
-        process.prepare(reactor)
+        runtime.prepare(reactor)
     return Server(options, reactor)

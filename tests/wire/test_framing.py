@@ -1,0 +1,209 @@
+"""Framing: bytes into messages, whatever their portions, and never more than was agreed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import TestCase
+
+from twistedcam.wire.framing import JPEG, JSON, PICKLE, PREFIX, Int64StringReceiver, MessageReceiver, pack
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+class Strings(Int64StringReceiver):
+    """Keeps what it receives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strings: list[bytes] = []
+
+    def stringReceived(self, string: bytes) -> None:
+        self.strings.append(string)
+
+
+class Messages(MessageReceiver):
+    """Keeps what it receives, and why it refused the rest."""
+
+    accepted = (JPEG, JSON, PICKLE)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[bytes] = []
+        self.json: list[dict[str, Any]] = []
+        self.refused: list[str] = []
+
+    def frameReceived(self, payload: bytes) -> None:
+        self.frames.append(payload)
+
+    def jsonReceived(self, message: dict[str, Any]) -> None:
+        self.json.append(message)
+
+    def refuse(self, reason: str) -> None:
+        self.refused.append(reason)
+        super().refuse(reason)
+
+
+def portions(content: bytes, size: int) -> list[bytes]:
+    """C{content} cut into pieces of C{size} bytes."""
+    return [content[at : at + size] for at in range(0, len(content), size)]
+
+
+class GoldenTests(TestCase):
+    """The files of tests/golden, delivered at once, byte by byte, and in between."""
+
+    def received(self, name: str) -> Messages:
+        """What is received of a golden file, which is the same for each size of portion."""
+        content = (GOLDEN / name).read_bytes()
+        results = []
+        for size in (len(content), 1, 7, 100):
+            protocol = Messages()
+            protocol.makeConnection(StringTransport())
+            for portion in portions(content, size):
+                protocol.dataReceived(portion)
+            results.append(protocol)
+        first = results[0]
+        for other in results[1:]:
+            self.assertEqual((first.frames, first.json, first.refused), (other.frames, other.json, other.refused))
+        return first
+
+    def test_good(self) -> None:
+        """Frames and JSON messages come out as they went in."""
+        got = self.received("good.wire")
+        self.assertEqual(got.frames, [(GOLDEN / "frame.jpg").read_bytes(), (GOLDEN / "no-signal.jpg").read_bytes()])
+        self.assertEqual(got.json, [{"type": "pong", "sent": 1.5, "clock": 1795487331.5}])
+        self.assertEqual(got.refused, [])
+
+    def test_truncated(self) -> None:
+        """What is not complete is not delivered."""
+        got = self.received("truncated.wire")
+        self.assertEqual((len(got.frames), got.refused), (1, []))
+
+    def test_over_the_cap(self) -> None:
+        """An announcement above the limit ends the connection; what came before it is delivered."""
+        got = self.received("over-the-cap.wire")
+        self.assertEqual(len(got.frames), 1)
+        self.assertEqual(got.refused, ["a message of 67108865 bytes was announced, the limit is 67108864"])
+
+    def test_two_to_the_63(self) -> None:
+        """An absurd announcement is refused once, and nothing after it is read."""
+        got = self.received("two-to-the-63.wire")
+        self.assertEqual(len(got.refused), 1)
+        self.assertIn(str(2**63), got.refused[0])
+
+    def test_garbage(self) -> None:
+        """A message of no known kind is refused, naming its first byte."""
+        got = self.received("garbage.wire")
+        self.assertEqual((len(got.frames), len(got.refused)), (1, 1))
+        self.assertIn("byte 47", got.refused[0])
+
+    def test_broken_jpeg_is_framed_well(self) -> None:
+        """A JPEG that is broken inside is a message like another here."""
+        got = self.received("broken-jpeg.wire")
+        self.assertEqual((len(got.frames), got.refused), (2, []))
+
+
+class Int64StringReceiverTests(TestCase):
+    """Twisted's IntNStringReceiver interface."""
+
+    def setUp(self) -> None:
+        self.protocol = Strings()
+        self.transport = StringTransport()
+        self.protocol.makeConnection(self.transport)
+
+    def test_send_string(self) -> None:
+        """What is sent is what is received."""
+        self.protocol.sendString(b"hello")
+        self.assertEqual(self.transport.value(), b"\x05\0\0\0\0\0\0\0hello")
+        self.protocol.dataReceived(self.transport.value())
+        self.assertEqual(self.protocol.strings, [b"hello"])
+
+    def test_empty_string(self) -> None:
+        """A message may be empty."""
+        self.protocol.dataReceived(pack(b"") + pack(b"x"))
+        self.assertEqual(self.protocol.strings, [b"", b"x"])
+
+    def test_nothing_is_allocated_for_an_announcement(self) -> None:
+        """64 MiB announced and not sent cost nothing."""
+        self.protocol.dataReceived(PREFIX.pack(64 * 1024 * 1024) + b"\xff")
+        self.assertEqual((self.protocol._chunks, len(self.protocol._small)), ([], 1))
+
+    def test_single_bytes_are_gathered(self) -> None:
+        """A sender of single bytes makes us hold bytes, not an object for each of them."""
+        content = bytes(range(256)) * 200
+        for portion in portions(pack(content), 1)[:-1]:
+            self.protocol.dataReceived(portion)
+        self.assertLess(len(self.protocol._chunks), 20)
+        self.protocol.dataReceived(content[-1:])
+        self.assertEqual(self.protocol.strings, [content])
+
+    def test_paused_between_messages(self) -> None:
+        """A paused receiver delivers nothing, even of what it has, until it is resumed."""
+
+        def pause(string: bytes) -> None:
+            Strings.stringReceived(self.protocol, string)
+            self.protocol.pauseProducing()
+
+        self.patch(self.protocol, "stringReceived", pause)
+        self.protocol.dataReceived(pack(b"one") + pack(b"two") + pack(b"three"))
+        self.assertEqual(self.protocol.strings, [b"one"])
+        self.protocol.dataReceived(pack(b"four"))
+        self.protocol.resumeProducing()
+        self.protocol.resumeProducing()
+        self.assertEqual(self.protocol.strings, [b"one", b"two", b"three"])
+        self.protocol.resumeProducing()
+        self.assertEqual(self.protocol.strings, [b"one", b"two", b"three", b"four"])
+
+    def test_refused_while_delivering(self) -> None:
+        """After a refusal nothing of the same portion is delivered either."""
+
+        def refuse(string: bytes) -> None:
+            Strings.stringReceived(self.protocol, string)
+            self.protocol.refuse("enough")
+
+        self.patch(self.protocol, "stringReceived", refuse)
+        self.protocol.dataReceived(pack(b"one") + pack(b"two"))
+        self.protocol.dataReceived(pack(b"three"))
+        self.assertEqual(self.protocol.strings, [b"one"])
+        self.assertTrue(self.transport.disconnected)
+
+
+class MessageReceiverTests(TestCase):
+    """What kinds of message there are."""
+
+    def receive(self, *payloads: bytes) -> Messages:
+        """What becomes of these messages."""
+        protocol = Messages()
+        protocol.makeConnection(StringTransport())
+        protocol.dataReceived(b"".join(map(pack, payloads)))
+        return protocol
+
+    def test_bad_json(self) -> None:
+        """JSON that is none, or too deep, ends the connection with its reason."""
+        for payload in (b"{", b"{]", b'{"a":' * 2000, b'{"a":\xff}'):
+            got = self.receive(payload)
+            self.assertEqual(len(got.refused), 1, payload[:10])
+            self.assertIn("not JSON", got.refused[0])
+
+    def test_empty(self) -> None:
+        """An empty message says nothing of itself, and is refused."""
+        self.assertEqual(self.receive(b"").refused, ["an empty message came"])
+
+    def test_refused_at_its_first_byte(self) -> None:
+        """Of a large message of no known kind not even the second byte is kept."""
+        protocol = Messages()
+        protocol.makeConnection(StringTransport())
+        protocol.dataReceived(PREFIX.pack(1000000) + b"G")
+        self.assertEqual(len(protocol.refused), 1)
+
+    def test_send_json(self) -> None:
+        """JSON is sent compactly."""
+        protocol = Messages()
+        transport = StringTransport()
+        protocol.makeConnection(transport)
+        protocol.sendJSON({"type": "ping", "sent": 1.5})
+        self.assertEqual(json.loads(transport.value()[8:]), {"type": "ping", "sent": 1.5})
+        self.assertNotIn(b" ", transport.value())

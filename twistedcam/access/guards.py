@@ -1,0 +1,159 @@
+"""Who may watch: what a viewer has to show before it is sent anything."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections import OrderedDict
+from typing import Any
+
+from twisted.cred.checkers import ICredentialsChecker, InMemoryUsernamePasswordDatabaseDontUse
+from twisted.cred.credentials import IUsernamePassword, UsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.cred.portal import IRealm, Portal
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from zope.interface import Interface, implementer
+
+from twistedcam.access.sharekey import is_proof, prove
+from twistedcam.interfaces import AccessDeniedError, IGuard
+
+log = Logger()
+
+_LONGEST_NONCE = 100  # characters
+
+
+@implementer(IGuard)
+class KeyGuard:
+    """Lets in who proves to have the key of a shared camera, after proving it itself; for one connection."""
+
+    def __init__(self, secret: int, fingerprint: bytes) -> None:
+        self._secret = secret
+        self._fingerprint = fingerprint
+        self._viewer_nonce = self._server_nonce = ""
+
+    async def admit(self, hello: dict[str, Any], is_private: bool) -> dict[str, Any] | None:
+        """A first hello brings a nonce and gets ours and our proof; the second brings the viewer's proof."""
+        if "proof" not in hello:
+            return self._challenge(hello.get("nonce"))
+        if not self._server_nonce or not is_proof(hello["proof"], self._prove("viewer")):
+            raise AccessDeniedError("the key is wrong")
+        return None
+
+    def _challenge(self, nonce: object) -> dict[str, Any]:
+        if not isinstance(nonce, str) or not 16 <= len(nonce) <= _LONGEST_NONCE:
+            raise AccessDeniedError("this camera is shared by a key: say --key")
+        if self._server_nonce:
+            raise AccessDeniedError("a second nonce came")
+        self._viewer_nonce, self._server_nonce = nonce, secrets.token_hex(16)
+        return {"type": "challenge", "nonce": self._server_nonce, "proof": self._prove("server")}
+
+    def _prove(self, role: str) -> str:
+        return prove(self._secret, role, self._viewer_nonce, self._server_nonce, self._fingerprint)
+
+
+class _IWatching(Interface):
+    """What a login is for."""
+
+
+@implementer(IRealm)
+class _Realm:
+    """All who may log in may watch, and all see the same."""
+
+    def requestAvatar(self, avatarId: Any, mind: object, *interfaces: Any) -> Any:
+        return interfaces[0], avatarId, lambda: None
+
+
+@implementer(IUsernamePassword)
+class _Password(UsernamePassword):  # type: ignore[misc]
+    """A password that is compared in the same time whatever it is."""
+
+    def checkPassword(self, password: bytes) -> bool:
+        return hmac.compare_digest(self.password, password)
+
+
+def make_portal(checkers: list[ICredentialsChecker]) -> Portal:
+    """A portal for L{PasswordGuard}, which asks C{checkers}."""
+    for checker in checkers:
+        if isinstance(checker, InMemoryUsernamePasswordDatabaseDontUse):
+            # Twisted's --auth memory: fills it with text, which equals no login's bytes.
+            checker.users = {_to_bytes(name): _to_bytes(password) for name, password in checker.users.items()}
+    return Portal(_Realm(), checkers)
+
+
+def _to_bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
+
+
+@implementer(IGuard)
+class PasswordGuard:
+    """Lets in whom twisted.cred knows by name and password."""
+
+    def __init__(self, portal: Portal) -> None:
+        self._portal = portal
+
+    async def admit(self, hello: dict[str, Any], is_private: bool) -> dict[str, Any] | None:
+        """The hello brings both."""
+        user, password = hello.get("user"), hello.get("password")
+        if not isinstance(user, str) or not isinstance(password, str):
+            raise AccessDeniedError("this camera asks for a name and a password: say --user")
+        if not is_private:
+            raise AccessDeniedError("passwords are taken over TLS only")
+        try:
+            await self._portal.login(_Password(user.encode(), password.encode()), None, _IWatching)
+        except UnauthorizedLogin:
+            raise AccessDeniedError("name or password is wrong") from None
+        except CancelledError:
+            raise
+        except Exception:
+            log.failure("names and passwords cannot be checked")
+            raise AccessDeniedError("the server cannot check passwords at present") from None
+        return None
+
+
+# The longest is shorter than the time that a viewer has for its hello.
+FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.5, 8.0
+_FURTHEST_TURN_SECONDS = 60.0
+_FORGET_SECONDS = 600.0
+_MOST_ADDRESSES = 10_000
+
+
+class Turns:
+    """
+    Turns for attempts to get in: those of an address that has failed come ever more slowly, one after the other.
+
+    However many connections it opens, each attempt has a turn of its own.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        # Failures in a row, and when the next turn is, for the addresses that failed last.
+        self._failed: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    async def wait(self, address: str) -> None:
+        """Wait for this address's turn."""
+        failures, turn = self._failed.get(address, (0, 0.0))
+        now = self._clock.seconds()
+        if not failures or now - turn > _FORGET_SECONDS:
+            self._failed.pop(address, None)
+            return
+        turn = max(turn, now)
+        self._failed[address] = failures, min(turn + self._delay(failures), now + _FURTHEST_TURN_SECONDS)
+        if turn > now:
+            await deferLater(self._clock, turn - now)  # type: ignore[arg-type]
+
+    def failed(self, address: str) -> None:
+        """An attempt failed."""
+        failures, turn = self._failed.pop(address, (0, self._clock.seconds()))
+        self._failed[address] = failures + 1, turn + self._delay(failures + 1)
+        if len(self._failed) > _MOST_ADDRESSES:
+            self._failed.popitem(last=False)
+
+    def succeeded(self, address: str) -> None:
+        """An attempt succeeded: all is forgiven."""
+        self._failed.pop(address, None)
+
+    def _delay(self, failures: int) -> float:
+        return min(FIRST_DELAY_SECONDS * 2.0 ** min(failures - 1, 10), LONGEST_DELAY_SECONDS)

@@ -1,0 +1,1 @@
+"""Pictures from cameras, and what becomes of them."""

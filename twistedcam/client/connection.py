@@ -1,0 +1,263 @@
+"""The viewer's half of the wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
+from twisted.application.internet import backoffPolicy
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twistedcam.access.credentials import NoCredentials
+from twistedcam.client.session import Viewer
+from twistedcam.frame import MAX_TEXT
+from twistedcam.interfaces import AccessDeniedError, ICredentials
+from twistedcam.net import describe
+from twistedcam.wire.framing import JPEG, JSON, MAX_BYTES_FROM_SERVER, PICKLE, PREFIX, TLS_ALERT, MessageReceiver
+
+log = Logger()
+
+# A network that was cut and is back is found by the next attempt, not by the ever
+# rarer tries of one that began meanwhile.
+CONNECT_SECONDS = 5
+RETRY = backoffPolicy(initialDelay=0.25, maxDelay=5.0)
+PING_SECONDS = 1.0
+# A camstream server with --codec pickle sends pickles until it has read our
+# hello; who goes on sending them after that is another kind of server.
+PICKLE_GRACE_SECONDS = 2.0
+SILENCE_SECONDS = 3.5  # looked at once a second: whoever watches is told within 5
+# The first pings follow each other at once: while both sides are busy with a new
+# connection, the first round trip is rarely a good one.
+_FIRST_PINGS = 4
+
+_PRINTABLE = frozenset(range(0x20, 0x7F)) | {0x0A, 0x0D}
+
+_ENDED = "the server ended the connection"
+_ENDED_SILENTLY = f"{_ENDED} without a word: if it speaks TLS, say --key or --tls"
+
+
+class ServerConnection(MessageReceiver):
+    """A connection to the server: says hello, pings once a second, and hands frames to its L{Viewer}."""
+
+    accepted = (JPEG, JSON, PICKLE)
+
+    factory: ViewerFactory
+
+    def __init__(self, viewer: Viewer, credentials: ICredentials) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._credentials = credentials
+        self._pings = LoopingCall(self._ping)
+        self._problem = _ENDED_SILENTLY
+        self._pongs = 0
+        self._heard = self._began = viewer.monotonic()
+
+    def connectionMade(self) -> None:
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)  # a ping is to go at once
+        self.MAX_LENGTH = self.factory.max_message_bytes
+        self.factory.connection = self
+        self._viewer.connected()
+        log.info("connected to {peer}", peer=describe(self.transport.getPeer()))
+        self._hello(self._credentials.hello)
+        self._pings.clock = self.factory.clock
+        if not self._refused:
+            self._pings.start(PING_SECONDS)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.factory.connection = None
+        if self._pings.running:
+            self._pings.stop()
+        why = _explain_tls(reason, self.unfinished_prefix)
+        if why and not self._refused:
+            self._viewer.fail(why)
+        self._viewer.disconnected(self._problem)
+
+    def _hello(self, show: Callable[..., dict[str, Any]], *args: object) -> None:
+        """Say hello with what C{show} shows of our credentials."""
+        try:
+            shown = show(*args, self.transport)
+        except AccessDeniedError as denied:
+            self.refuse(str(denied))
+            return
+        camera = {"camera": self.factory.camera} if self.factory.camera else {}
+        adapt = {} if self.factory.adapt else {"adapt": False}
+        hello = {"type": "hello"} | camera | adapt | shown
+        # The blank line is nothing to JSON, but makes a web server answer instead of waiting for more.
+        self.sendString(json.dumps(hello).encode() + b"\r\n\r\n")
+
+    def choose(self, camera: str) -> None:
+        """Watch another of the server's cameras from now on."""
+        self._viewer.forget()
+        self.sendJSON({"type": "hello", "camera": camera, "adapt": self.factory.adapt})
+
+    def dataReceived(self, data: bytes) -> None:
+        self._heard = self._viewer.monotonic()
+        if self._problem == _ENDED_SILENTLY:
+            self._problem = _ENDED
+        super().dataReceived(data)
+
+    def frameReceived(self, payload: bytes) -> None:
+        if not self._credentials.admits_frames:
+            self.refuse("the server does not ask for a key, so it is not the one that the key is for")
+        elif payload[0] == PICKLE and not self._viewer.allow_pickle:
+            self._refuse_pickle()
+        else:
+            self._viewer.receive(payload)
+
+    def jsonReceived(self, message: dict[str, Any]) -> None:
+        """Take an answer or a refusal; other types are for versions to come."""
+        if message.get("type") == "pong":
+            self._pong(message)
+        elif message.get("type") == "challenge":
+            self._hello(self._credentials.answer, message)
+            if not self._refused:
+                self._ping()
+        elif message.get("type") == "cameras":
+            self._take_cameras(message.get("cameras"))
+        elif message.get("type") == "refused":
+            self._take_refusal(message)
+
+    def _take_refusal(self, message: dict[str, Any]) -> None:
+        reason = f"the server refuses us: {message.get('reason')!s:.200}"
+        if message.get("again") is True:
+            self._problem = reason
+            self.transport.loseConnection()
+        else:
+            self.refuse(reason)
+
+    def _take_cameras(self, names: object) -> None:
+        if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
+            self._viewer.told_cameras([name[:MAX_TEXT] for name in names])
+        else:
+            self.refuse("the server tells its cameras in a way that is not understood")
+
+    def lengthLimitExceeded(self, length: int) -> None:
+        start = PREFIX.pack(length)
+        if all(byte in _PRINTABLE for byte in start):
+            self.refuse(f"this is no camstream server, it says {start.decode()!r}: check --host and --port")
+        else:
+            super().lengthLimitExceeded(length)
+
+    def refuse(self, reason: str) -> None:
+        self._problem = reason
+        super().refuse(reason)
+        self._viewer.fail(reason)
+
+    def _refuse_pickle(self) -> None:
+        if self._viewer.monotonic() - self._began >= PICKLE_GRACE_SECONDS:
+            self.refuse("the server sends pickles, which can run code: say --allow-pickle to accept arrays in them")
+
+    def _ping(self) -> None:
+        now = self._viewer.monotonic()
+        if self._pongs and now - self._heard > SILENCE_SECONDS:
+            self._problem = f"nothing was heard of the server for {SILENCE_SECONDS:g} s"
+            self.transport.abortConnection()
+            return
+        self.sendJSON({"type": "ping", "sent": now})
+
+    def _pong(self, message: dict[str, Any]) -> None:
+        sent, clock = message.get("sent"), message.get("clock")
+        now = self._viewer.monotonic()
+        if not isinstance(sent, float) or not isinstance(clock, int | float) or not self._began <= sent <= now:
+            self.refuse("the server answers a ping that we did not send")
+        elif not abs(clock) < 1e12:
+            self.refuse("the server's clock tells no time")
+        else:
+            self._pongs += 1
+            self._viewer.pong(sent, clock)
+            if self._pongs == 1:  # who is sent pongs has been let in
+                self.sendJSON({"type": "cameras"})
+            if self._pongs < _FIRST_PINGS:
+                self._ping()
+
+
+class ViewerFactory(Factory):
+    """
+    Connections for one L{Viewer}, of the camera named C{camera} (the server's first one if empty).
+
+    Smaller pictures are taken where the link cannot take full ones, unless C{adapt} is False.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        clock: IReactorTime,
+        camera: str = "",
+        max_message_bytes: int = MAX_BYTES_FROM_SERVER,
+        make_credentials: Callable[[], ICredentials] = NoCredentials,
+        adapt: bool = True,
+    ) -> None:
+        self.adapt = adapt
+        self.clock = clock
+        self.camera = camera
+        self.max_message_bytes = max_message_bytes
+        self.connection: ServerConnection | None = None
+        self._viewer = viewer
+        self._make_credentials = make_credentials
+
+    def choose(self, camera: str) -> None:
+        """Watch C{camera} from now on, and in connections to come."""
+        self.camera = camera
+        if self.connection is not None:
+            self.connection.choose(camera)
+
+    def buildProtocol(self, addr: IAddress | None) -> ServerConnection:  # type: ignore[override]
+        connection = ServerConnection(self._viewer, self._make_credentials())
+        connection.factory = self
+        return connection
+
+
+def _explain_tls(reason: Failure, first_bytes: bytes) -> str:
+    """Why TLS failed, where it did and trying again would not help; otherwise an empty string."""
+    if first_bytes.startswith(TLS_ALERT):
+        return "the server speaks TLS: say --key, or --tls"
+    if reason.check(VerificationError, CertificateError):
+        return "the server's certificate is for another name: check --host"
+    if not reason.check(SSL.Error):
+        return ""
+    text = str(reason.value)
+    if "certificate verify failed" in text:
+        return "the server's certificate is not to be trusted: name its authority with --ca, or check --host"
+    if "wrong version number" in text or "packet length too long" in text or "record layer failure" in text:
+        return "the server does not speak TLS here: leave out --key and --tls, or check --port"
+    return f"TLS with the server failed: {text:.200}"
+
+
+@implementer(IStreamClientEndpoint)
+class ReportingEndpoint:
+    """An endpoint that tells C{on_failure} why an attempt failed, which ClientService keeps to itself."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint, on_failure: Callable[[Failure], None]) -> None:
+        self._endpoint = endpoint
+        self._on_failure = on_failure
+
+    def __repr__(self) -> str:
+        return repr(self._endpoint)
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Connect, reporting failure on its way to the caller."""
+
+        def report(failure: Failure) -> Failure:
+            self._on_failure(failure)
+            return failure
+
+        return self._endpoint.connect(protocolFactory).addErrback(report)

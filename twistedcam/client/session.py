@@ -1,0 +1,160 @@
+"""What a viewer knows: the newest frame, how old it is, and how the connection fares."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from twistedcam import codec
+from twistedcam.codec import CodecError
+from twistedcam.frame import Frame, FrameError
+from twistedcam.pacing.tcp_link import Meter
+from twistedcam.wire.framing import PICKLE
+
+log = Logger()
+
+_CLOCK_SAMPLES = 10
+_CLOCK_ERROR_SECONDS = 0.1
+
+CONNECTING, CONNECTED, RECONNECTING = "connecting", "connected", "reconnecting"
+
+
+class ServerClock:
+    """
+    The server's clock, told from ping and pong; all times in seconds.
+
+    The pong with the least round trip is the best witness: its error is at most half of that.
+    """
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, float]] = deque(maxlen=_CLOCK_SAMPLES)
+        # What to add to our monotonic time to get the server's time of day; None before
+        # the first pong. Other threads may read it.
+        self.offset: float | None = None
+
+    def now(self, monotonic: float) -> float | None:
+        """The server's time of day at our time C{monotonic}; None before the first pong."""
+        offset = self.offset
+        return None if offset is None else monotonic + offset
+
+    def add(self, sent: float, clock: float, received: float) -> None:
+        """A ping left at C{sent}, the server wrote C{clock} on it, and it was back at C{received}."""
+        round_trip = received - sent
+        offset = clock - (sent + received) / 2
+        if self._samples:
+            best_trip, best_offset = min(self._samples)
+            if abs(offset - best_offset) > (round_trip + best_trip) / 2 + 0.001:
+                self._samples.clear()  # more than both errors: the server's clock was set
+        self._samples.append((round_trip, offset))
+        self.offset = min(self._samples)[1]
+
+
+class Viewer:
+    """
+    What is seen of one camera: the newest frame, its age, and how the connection fares.
+
+    C{on_frame} is called with each L{Frame}, C{on_failure} with one line when trying again would not help,
+    C{on_cameras} when the server has told its C{cameras}.
+    """
+
+    def __init__(
+        self,
+        monotonic: Callable[[], float],
+        on_frame: Callable[[Frame], None],
+        on_failure: Callable[[str], None],
+        allow_pickle: bool = False,
+        on_cameras: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.monotonic = monotonic
+        self.allow_pickle = allow_pickle
+        self.state = CONNECTING
+        self.problem = ""
+        self.newest: Frame | None = None
+        self.received = self.dropped = self.broken = 0
+        self.has_connected = False
+        self._on_frame = on_frame
+        self._on_failure = on_failure
+        self._on_cameras = on_cameras
+        self._clock = ServerClock()
+        self.cameras: list[str] = []  # the server's, once it has told
+        self._meter = Meter()
+        self._over = False
+
+    def stop(self) -> None:
+        """Take no more frames and say nothing of the connection's end."""
+        self._over = True
+
+    def server_time(self) -> float | None:
+        """The server's time of day, in seconds since the epoch; None while that is not known."""
+        return self._clock.now(self.monotonic())
+
+    def fps(self) -> float:
+        """Frames a second that came in the last two seconds."""
+        return self._meter.fps(self.monotonic())
+
+    def connected(self) -> None:
+        """A connection is there."""
+        self.state, self.problem = CONNECTED, ""
+        self.has_connected = True
+        self._clock = ServerClock()
+        self.forget()
+
+    def forget(self) -> None:
+        """What comes next is of another connection or camera."""
+        self.newest = None
+
+    def disconnected(self, reason: str) -> None:
+        """The connection, or an attempt at one, failed: another follows."""
+        self.state = RECONNECTING if self.has_connected else CONNECTING
+        if reason != self.problem and not self._over:
+            log.warn("{state}: {reason}", state=self.state, reason=reason)
+        self.problem = reason
+
+    def fail(self, reason: str) -> None:
+        """Trying again would not help."""
+        self.problem = reason
+        if not self._over:
+            self._on_failure(reason)
+
+    def told_cameras(self, cameras: list[str]) -> None:
+        """The server has these."""
+        self.cameras = cameras
+        if not self._over:
+            self._on_cameras()
+
+    def pong(self, sent: float, clock: float) -> None:
+        """The server answered the ping sent at C{sent}, monotonic, when its own clock said C{clock}."""
+        self._clock.add(sent, clock, self.monotonic())
+
+    def receive(self, payload: bytes) -> None:
+        """Take a JPEG's or an allowed pickle's bytes; a broken one is counted and passed over."""
+        if self._over:
+            return
+        try:
+            frame = self._read_pickle(payload) if payload[0] == PICKLE else Frame.from_jpeg(payload, self.server_time)
+        except (FrameError, CodecError) as error:
+            if not self.broken:
+                log.warn("broken frames are passed over, the first one: {error}", error=error)
+            self.broken += 1
+            return
+        if self._clock_was_set(frame):
+            self._clock = ServerClock()
+        if self.newest is not None and self.newest.camera == frame.camera:
+            self.dropped += max(0, frame.sequence - self.newest.sequence - 1)
+        self.received += 1
+        self.newest = frame
+        self._meter.add(self.monotonic())
+        self._on_frame(frame)
+
+    def _clock_was_set(self, frame: Frame) -> bool:
+        """Whether C{frame} is older than one before it, or from the future: until the next pong no age is known."""
+        before = self.newest.captured if self.newest is not None else None
+        is_older = frame.captured is not None and before is not None and frame.captured < before
+        return is_older or (frame.age is not None and frame.age < -_CLOCK_ERROR_SECONDS)
+
+    def _read_pickle(self, payload: bytes) -> Frame:
+        height, width = codec.decode_pickle(payload).shape[:2]
+        sequence = 0 if self.newest is None else self.newest.sequence + 1
+        return Frame(payload, sequence=sequence, width=width, height=height)

@@ -1,0 +1,1 @@
+"""Back-pressure: how fast, and how large, the pictures for one viewer are."""

@@ -1,0 +1,177 @@
+"""Frames into a Twisted transport, never faster than the viewer takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IPullProducer, IReactorTime, ITCPTransport
+from twisted.internet.tcp import Connection
+from twisted.protocols.policies import ProtocolWrapper
+from zope.interface import implementer
+
+from twistedcam.frame import Frame
+from twistedcam.interfaces import ISink
+from twistedcam.pacing.tcp_link import Link
+
+PROGRESS_SECONDS = 30.0
+_PORTION_BYTES = 32 * 1024
+
+
+@implementer(ISink, IPullProducer)
+class TransportSink:
+    """
+    One viewer's connection: a message is written whole, and the next begins when it has left us.
+
+    C{on_ready} is called when a frame may be begun after L{may_begin} said no; C{render} makes of a frame the bytes
+    that all viewers of a kind share, and C{is_writing} says that something was written before, and may not have left.
+    """
+
+    # Most of the time of sending goes by waiting for memory: what is together is fetched together.
+    __slots__ = (
+        "_alarm",
+        "_blocked",
+        "_clock",
+        "_link",
+        "_on_ready",
+        "_raw",
+        "_render",
+        "_rest",
+        "_send_at_once",
+        "_transport",
+        "_trusted_frames",
+        "waiting_since",
+    )
+
+    def __init__(
+        self,
+        transport: Any,
+        clock: IReactorTime,
+        on_ready: Callable[[], None],
+        render: Callable[[Frame], bytes] = attrgetter("message"),
+        is_writing: bool = False,
+    ) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._on_ready: Callable[[], None] = lambda: None
+        self._render = render
+        self._rest = memoryview(b"")
+        self._blocked = False
+        self._trusted_frames = 0  # that may begin before the link is asked again
+        self._alarm: IDelayedCall | None = None
+        # A frame has been waiting for this viewer since then, by the clock.
+        self.waiting_since: float | None = None
+        raw = transport
+        while isinstance(raw, ProtocolWrapper):  # TLS, PROXY and their like
+            raw = raw.transport
+        self._raw = raw
+        if ITCPTransport.providedBy(raw):
+            # Or the end of a frame that follows a pong waits for the pong's acknowledgement: 40 ms.
+            raw.setTcpNoDelay(True)
+        self._link = Link(raw.socket, clock.seconds) if hasattr(raw, "socket") else None
+        # Half the cost of write(), which always takes a turn of the reactor; not under TLS.
+        # Asked of nothing but a socket's own transport, while that has nothing to write.
+        self._send_at_once = transport.socket.send if isinstance(transport, Connection) else None
+        # A pull producer is called whenever the last byte of a write has gone. A push
+        # producer would be paused, and so called again, only above 64 KiB. Under TLS,
+        # Twisted would call a pull producer in a busy loop: ours is the socket's own.
+        raw.registerProducer(self, False)  # which calls us back at once: nobody waits for that
+        self._blocked = is_writing
+        self._on_ready = on_ready
+
+    def may_begin(self) -> bool:
+        """Whether the last message has left us and the viewer's link has room."""
+        if self._trusted_frames:
+            self._trusted_frames -= 1
+            return True
+        wait = 0.0
+        if not self._blocked:
+            wait = self._link.wait() if self._link is not None else 0.0
+            if not wait:
+                self.waiting_since = None
+                self._trusted_frames = self._link.trusted_frames() if self._link is not None else 0
+                return True
+        if self.waiting_since is None:
+            self.waiting_since = self._clock.seconds()
+        if wait and self._alarm is None:
+            self._alarm = self._clock.callLater(wait, self._ready)
+        return False
+
+    def has_stalled(self, now: float) -> bool:
+        """Whether a frame has waited for this viewer for L{PROGRESS_SECONDS}."""
+        return self.waiting_since is not None and now - self.waiting_since > PROGRESS_SECONDS
+
+    def begin(self, frame: Frame) -> None:
+        """Send C{frame}."""
+        message = self._render(frame)
+        if self._send_at_once is None:
+            self._write(message)
+            return
+        try:
+            sent = self._send_at_once(message)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._transport.abortConnection()
+            return
+        if sent != len(message):
+            if self._link is not None:
+                self._link.held_up()
+            self._write(memoryview(message)[sent:])
+
+    def send(self, message: bytes) -> bool:
+        """Send a small message between frames; False if one is under way and nothing was sent."""
+        if self._blocked:
+            return False
+        self._write(message)
+        return True
+
+    def _write(self, rest: bytes | memoryview) -> None:
+        self._block()
+        self._rest = memoryview(rest)
+        self._write_portion()
+
+    def _block(self) -> None:
+        self._blocked = True
+        self._trusted_frames = 0
+
+    def _write_portion(self) -> None:
+        # The transport copies what it is given: of a large frame that a stalled viewer
+        # does not take, only so much is held for it alone.
+        portion, self._rest = self._rest[:_PORTION_BYTES], self._rest[_PORTION_BYTES:]
+        self._transport.write(bytes(portion))
+
+    def close(self) -> None:
+        """Call nobody any more, and let the transport end when what was written has gone: that is waited for, too."""
+        if self._rest:  # a message that was begun is finished
+            self._transport.write(bytes(self._rest))
+        self.stopProducing()
+        self.waiting_since = self._clock.seconds()
+        self._raw.unregisterProducer()
+
+    def resumeProducing(self) -> None:
+        """What was written has gone."""
+        if self._raw.disconnecting:
+            # TLS ends its socket by itself, which Twisted puts off while there is a producer.
+            self._raw.unregisterProducer()
+            return
+        if self._rest:
+            self._write_portion()
+            return
+        self._blocked = False
+        self._ready()
+
+    def stopProducing(self) -> None:
+        """The connection is gone."""
+        self._block()
+        self._rest = memoryview(b"")
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _ready(self) -> None:
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+        self._alarm = None
+        self._on_ready()

@@ -1,0 +1,315 @@
+"""The server's half of the wire: one factory, and one protocol for each viewer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ISSLTransport
+from twisted.internet.protocol import ServerFactory, connectionDone
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twistedcam.access.guards import Turns
+from twistedcam.hub import Hub
+from twistedcam.interfaces import AccessDeniedError, IGuard
+from twistedcam.net import describe, is_local
+from twistedcam.pacing.quality_ladder import Ladder
+from twistedcam.pacing.tcp_link import MOST_FPS
+from twistedcam.pacing.transport_sink import PROGRESS_SECONDS, TransportSink
+from twistedcam.wire.framing import MAX_BYTES_FROM_VIEWER, PREFIX, TLS_HANDSHAKE, MessageReceiver, pack_json
+
+log = Logger()
+
+HELLO_SECONDS = 10.0
+MAX_VIEWERS = 500
+LEFT = "it left"
+_SWEEP_SECONDS = 1.0
+_MOST_MESSAGES_A_SWEEP = 100  # a viewer of ours sends one a second, and a handful at its beginning
+
+
+class ViewerConnection(MessageReceiver):
+    """
+    One viewer on the server's side: it is sent frames from the start, and may say hello and ping.
+
+    A hello chooses a camera and bounds the rate; each ping is answered with a pong that tells our clock. Where there
+    is a guard, nothing is sent and no ping is answered before a hello that it admits.
+    """
+
+    MAX_LENGTH = MAX_BYTES_FROM_VIEWER
+
+    factory: CameraFactory
+
+    def __init__(self, peer: str, host: str, guard: IGuard | None) -> None:
+        super().__init__()
+        self.peer = peer
+        self._host = host
+        self._guard = guard
+        self._admission: Deferred[None] | None = None
+        self._patience: IDelayedCall | None = None
+        self.reason = LEFT
+        self._place: Ladder | None = None
+        self._questions: dict[str, dict[str, Any]] = {}  # of each kind the newest that waits for its answer
+        self._messages = 0  # since the last sweep
+        self._amid_message_since: float | None = None
+
+    def connectionMade(self) -> None:
+        self._sink = TransportSink(self.transport, self.factory.clock, self._ready)
+        self.factory.joined(self)
+        if self._guard is None:
+            if self._has_room():
+                self._watch([self.factory.silent_hub])
+        elif self.factory.is_crowded():
+            self.refuse("too many wait to be let in")
+        else:
+            late = f"it was not let in within {HELLO_SECONDS:.0f} s"
+            self._patience = self.factory.clock.callLater(HELLO_SECONDS, self.refuse, late)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._stop_patience()
+        if self._admission is not None:
+            self._admission.cancel()
+        if self._guard is not None and self.reason == LEFT:
+            self.reason = f"{LEFT} before it was let in"
+        if reason.check(SSL.Error):
+            self.reason = "it did not speak TLS as this endpoint does"
+        self._sink.stopProducing()
+        self._unwatch()
+        self.factory.left(self)
+
+    def lengthLimitExceeded(self, length: int) -> None:
+        if PREFIX.pack(length)[:2] == TLS_HANDSHAKE:
+            # Said in so many words, a TLS client sees that this is no TLS, and not just a lost connection.
+            self._dismiss("it speaks TLS, which this endpoint does not")
+        else:
+            super().lengthLimitExceeded(length)
+
+    def refuse(self, reason: str) -> None:
+        self.reason = f"ended: {reason}"
+        super().refuse(reason)
+
+    def jsonReceived(self, message: dict[str, Any]) -> None:
+        """Do what a hello asks and answer questions; other types are for versions to come."""
+        self._amid_message_since = None
+        self._messages += 1
+        kind = str(message.get("type"))
+        if self._messages > _MOST_MESSAGES_A_SWEEP:
+            self.refuse(f"it sent more than {_MOST_MESSAGES_A_SWEEP} messages in a second")
+        elif kind == "hello" and self._guard is not None:
+            self._knock(self._guard, message)
+        elif kind == "hello":
+            self._hello(message)
+        elif kind in _ANSWERS and self._guard is None:
+            self._questions[kind] = message
+            self._answer()
+
+    def sweep(self, now: float) -> None:
+        """Once a second: end the connection if a frame, or the end of a message, was waited for too long."""
+        self._messages = 0
+        if self._place is not None:
+            self._place.look()
+        if self._sink.has_stalled(now):
+            self.refuse(f"it took nothing for {PROGRESS_SECONDS:.0f} s")
+        elif not self.is_amid_message:
+            self._amid_message_since = None
+        elif self._amid_message_since is None:
+            self._amid_message_since = now
+        elif now - self._amid_message_since > PROGRESS_SECONDS:
+            self.refuse(f"it has sent half a message, and not the rest for {PROGRESS_SECONDS:.0f} s")
+
+    def _knock(self, guard: IGuard, hello: dict[str, Any]) -> None:
+        if self._admission is not None and not self._admission.called:
+            self.refuse("it said hello again before it was answered")
+            return
+        self._admission = Deferred.fromCoroutine(self._admit(guard, hello))
+        self._admission.addErrback(lambda failure: failure.trap(CancelledError))
+
+    async def _admit(self, guard: IGuard, hello: dict[str, Any]) -> None:
+        """Let the viewer in, ask it for more, or send it away: in its address's turn."""
+        turns = self.factory.turns
+        await turns.wait(self._host)
+        try:
+            question = await guard.admit(hello, self._is_private())
+        except AccessDeniedError as denied:
+            turns.failed(self._host)
+            await turns.wait(self._host)
+            self._dismiss(str(denied))
+            return
+        if question is not None:
+            self.sendJSON(question)
+            return
+        turns.succeeded(self._host)
+        self._guard = None
+        self._stop_patience()
+        if self._has_room():
+            self._hello(hello)
+
+    def _has_room(self) -> bool:
+        """Whether there is room for one more; if not, the viewer is sent away."""
+        if self.is_watching or self.factory.has_room():
+            return True
+        full = f"{self.factory.max_viewers} are watching, which is all that may"
+        if self.factory.sends_pickles:
+            self.refuse(full)  # the tutorial's client would take a word for a picture
+        else:
+            self._dismiss(full, again=True)
+        return False
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether it has a place at a hub."""
+        return self._place is not None
+
+    def _is_private(self) -> bool:
+        return ISSLTransport.providedBy(self.transport) or is_local(self.transport.getHost())
+
+    def _stop_patience(self) -> None:
+        if self._patience is not None and self._patience.active():
+            self._patience.cancel()
+
+    def _hello(self, message: dict[str, Any]) -> None:
+        camera, fps = message.get("camera"), message.get("fps", 0)
+        if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 <= fps <= MOST_FPS:
+            self._dismiss(f"fps is to be a number from 0 to {MOST_FPS:.0f}, 0 for all")
+            return
+        hubs = self.factory.hubs
+        name = next(iter(hubs)) if camera is None else str(camera)
+        if name not in hubs:
+            self._dismiss(f"there is no camera {name!r:.60} here; there is: {', '.join(hubs)}")
+            return
+        adapts = message.get("adapt", True) is not False
+        self._watch([hubs[name], *(self.factory.smaller.get(name, ()) if adapts else ())], fps)
+
+    def _dismiss(self, reason: str, again: bool = False) -> None:
+        """Tell the viewer why, and whether to try again; read nothing more, and end its connection."""
+        self._refused = True
+        self.reason = f"refused: {reason}"
+        self._stop_patience()
+        self._unwatch()
+        self._sink.close()
+        self.sendJSON({"type": "refused", "reason": reason, "again": again})
+        self.transport.loseConnection()
+
+    def _watch(self, hubs: Sequence[Hub], fps: float = 0.0) -> None:
+        place = self._place
+        if place is not None and place.hubs == hubs:
+            place.limit(fps)  # and no frame twice
+            return
+        self._unwatch()
+        self._place = Ladder(hubs, self._sink, self.peer, fps)
+
+    def _unwatch(self) -> None:
+        place, self._place = self._place, None
+        if place is not None:
+            place.leave()
+
+    def _ready(self) -> None:
+        self._answer()
+        if self._place is not None:
+            self._place.outlet.resume()
+
+    def _answer(self) -> None:
+        """Answer, between frames, what was asked: of each kind at most one answer ever waits."""
+        while self._questions:
+            kind, question = next(iter(self._questions.items()))
+            if not self._sink.send(pack_json(_ANSWERS[kind](self.factory, question))):
+                return
+            del self._questions[kind]
+
+
+def _pong(factory: CameraFactory, ping: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "pong", "sent": ping.get("sent"), "clock": time.time()}
+
+
+def _cameras(factory: CameraFactory, question: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "cameras", "cameras": list(factory.hubs)}
+
+
+_ANSWERS = {"ping": _pong, "cameras": _cameras}
+
+
+class CameraFactory(ServerFactory):
+    """
+    Everybody who watches over the wire.
+
+    C{hubs} maps each camera's name to the hub of its JPEG frames, the first
+    being the default; C{silent_hub} feeds those who have not said hello;
+    C{make_guard} makes the guard of each connection, None for an open door;
+    C{count_viewers} counts towards C{max_viewers} those who watch in other ways, too. C{smaller} maps a camera's name
+    to hubs of ever smaller pictures, for viewers whose links cannot take the full ones. C{turns} are for all attempts
+    to get in, in other ways as well.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        hubs: Mapping[str, Hub],
+        silent_hub: Hub,
+        make_guard: Callable[[], IGuard | None] = lambda: None,
+        max_viewers: int = MAX_VIEWERS,
+        count_viewers: Callable[[], int] | None = None,
+        smaller: Mapping[str, Sequence[Hub]] = MappingProxyType({}),
+    ) -> None:
+        self.clock = clock
+        self.max_viewers = max_viewers
+        self.turns = Turns(clock)
+        self._make_guard = make_guard
+        self._count_viewers = count_viewers or self._count_own_viewers
+        self.hubs = hubs
+        self.smaller = smaller
+        self.silent_hub = silent_hub
+        self.viewers: set[ViewerConnection] = set()
+        self._sweep = LoopingCall(self._sweep_viewers)
+        self._sweep.clock = clock
+
+    @property
+    def sends_pickles(self) -> bool:
+        """Whether who says nothing gets something other than JPEGs."""
+        return self.silent_hub not in self.hubs.values()
+
+    def has_room(self) -> bool:
+        """Whether one more may watch."""
+        return self._count_viewers() < self.max_viewers
+
+    def _count_own_viewers(self) -> int:
+        return sum(viewer.is_watching for viewer in self.viewers)
+
+    def is_crowded(self) -> bool:
+        """Whether more wait to be let in than could all watch: strangers are not to take the place of viewers."""
+        return sum(not viewer.is_watching for viewer in self.viewers) > self.max_viewers
+
+    def startFactory(self) -> None:
+        self._sweep.start(_SWEEP_SECONDS, now=False)
+
+    def stopFactory(self) -> None:
+        self._sweep.stop()
+        for viewer in tuple(self.viewers):
+            viewer.refuse("the server stops")
+
+    def buildProtocol(self, addr: IAddress | None) -> ViewerConnection:  # type: ignore[override]
+        viewer = ViewerConnection(describe(addr), getattr(addr, "host", ""), self._make_guard())
+        viewer.factory = self
+        return viewer
+
+    def joined(self, viewer: ViewerConnection) -> None:
+        """A viewer's connection is there."""
+        self.viewers.add(viewer)
+        log.info("viewer {peer} came, {count} watching", peer=viewer.peer, count=len(self.viewers))
+
+    def left(self, viewer: ViewerConnection) -> None:
+        """A viewer's connection is gone."""
+        self.viewers.discard(viewer)
+        count = len(self.viewers)
+        log.info("viewer {peer} gone ({reason}), {count} watching", peer=viewer.peer, reason=viewer.reason, count=count)
+
+    def _sweep_viewers(self) -> None:
+        now = self.clock.seconds()
+        for viewer in tuple(self.viewers):
+            viewer.sweep(now)

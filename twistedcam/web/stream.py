@@ -1,0 +1,105 @@
+"""Those who watch over HTTP: a stream of frames, or one picture."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.web import http
+from twisted.web.server import Request
+from zope.interface import implementer
+
+from twistedcam.frame import BOUNDARY, Frame
+from twistedcam.hub import Hub, Outlet
+from twistedcam.interfaces import ISink
+from twistedcam.net import describe
+from twistedcam.pacing.transport_sink import PROGRESS_SECONDS, TransportSink
+from twistedcam.web.site import Plain
+
+log = Logger()
+
+SNAPSHOT_SECONDS = 10.0
+STREAM_TYPE = f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}"
+
+
+class Stream:
+    """One HTTP connection that is sent frames for as long as it is there."""
+
+    def __init__(self, request: Request, hub: Hub, fps: float, clock: IReactorTime) -> None:
+        transport: Any = request.channel.transport
+        request.clientproto = b"HTTP/1.0"  # or twisted.web would send chunks, which not every player knows
+        request.setHeader("Connection", "close")
+        request.setHeader("Content-Type", STREAM_TYPE)
+        request.write(b"--" + BOUNDARY + b"\r\n")
+        self.peer = f"http {describe(request.getClientAddress())}"
+        self._transport = transport
+        transport.unregisterProducer()  # twisted.web's own, which knows no frames
+        self._sink = TransportSink(transport, clock, self._ready, attrgetter("part"), is_writing=True)
+        self._hub = hub
+        self._outlet = hub.attach(self._sink, self.peer)
+        self._outlet.limit(fps)
+
+    def gone(self) -> None:
+        """The connection is lost."""
+        self._sink.stopProducing()
+        self._hub.detach(self._outlet)
+
+    def end_if_stalled(self, now: float) -> None:
+        """End the connection if a frame has waited for it for L{PROGRESS_SECONDS}."""
+        if self._sink.has_stalled(now):
+            log.info("viewer {peer} took nothing for {seconds:.0f} s", peer=self.peer, seconds=PROGRESS_SECONDS)
+            self.end()
+
+    def end(self) -> None:
+        """End the connection at once."""
+        self._transport.abortConnection()
+
+    def _ready(self) -> None:
+        self._outlet.resume()
+
+
+@implementer(ISink)
+class Snapshot:
+    """One request for one picture that is fresh enough."""
+
+    def __init__(self, request: Request, hub: Hub, max_age: float, clock: IReactorTime) -> None:
+        self._request = request
+        self._hub = hub
+        self._max_age = max_age
+        self._over = False
+        self._patience: IDelayedCall = clock.callLater(SNAPSHOT_SECONDS, self._too_late)
+        self._outlet: Outlet | None = None
+        request.notifyFinish().addErrback(lambda failure: self._end())
+        self._outlet = hub.attach(self, f"http {describe(request.getClientAddress())}")
+        if self._over:  # the newest frame was fresh enough
+            self._end()
+
+    def may_begin(self) -> bool:
+        """One frame is all that is wanted."""
+        return not self._over
+
+    def begin(self, frame: Frame) -> None:
+        """Answer with C{frame} if it is fresh."""
+        if (frame.age or 0.0) > self._max_age:
+            return
+        self._end()
+        request = self._request
+        request.setHeader("Content-Type", "image/jpeg")
+        request.setHeader("Content-Length", str(len(frame.payload)))
+        request.setHeader("X-Timestamp", f"{frame.captured or 0.0:.6f}")
+        request.setHeader("X-State", frame.state)
+        request.write(frame.payload)
+        request.finish()
+
+    def _too_late(self) -> None:
+        self._end()
+        self._request.render(Plain(http.SERVICE_UNAVAILABLE, "there is no picture yet", {"Retry-After": "1"}))
+
+    def _end(self) -> None:
+        self._over = True
+        if self._patience.active():
+            self._patience.cancel()
+        if self._outlet is not None:
+            self._hub.detach(self._outlet)

@@ -1,0 +1,1 @@
+"""The wire: bytes, and the messages in them."""
