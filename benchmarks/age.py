@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.fanout import Reader, read_plainly
 from benchmarks.processes import Server, allow_many_connections, cpu_share, memory, milliseconds, server, watch
-from twistedcam.capture.sources import TestCard
+from twistedcam.capture.cards import TestCard
 from twistedcam.codec import decode, encode_jpeg
 from twistedcam.frame import Frame
 

@@ -41,7 +41,7 @@ from twistedcam.access.share import load
 from twistedcam.codec import Image
 from twistedcam.frame import Frame
 from twistedcam.hub import Hub
-from twistedcam.server.connection import CameraFactory
+from twistedcam.server.factory import ViewerServerFactory
 from twistedcam.web.stream import Stream
 from twistedcam.wire.framing import PREFIX
 
@@ -49,14 +49,14 @@ _BITS, _BLOCK = 56, 8  # microseconds since the epoch, one square of so many pix
 _TAKEN = re.compile(rb'"captured":([\d.]+)')
 
 
-def camera_factory() -> tuple[Hub, CameraFactory]:
+def camera_factory() -> tuple[Hub, ViewerServerFactory]:
     """A hub, and the server's factory with it as its only camera; what they log is dropped."""
     from twisted.internet import reactor
     from twisted.logger import globalLogBeginner
 
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)  # until it is begun, all that is logged is kept
     hub = Hub()
-    return hub, CameraFactory(reactor, {"": hub}, hub, max_viewers=10**6)  # type: ignore[arg-type]
+    return hub, ViewerServerFactory(reactor, {"": hub}, hub, max_viewers=10**6)  # type: ignore[arg-type]
 
 
 def publish_clip(hub: Hub, fps: float) -> None:

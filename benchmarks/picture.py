@@ -15,8 +15,8 @@ from typing import Any
 import cv2
 
 from benchmarks.processes import milliseconds
-from twistedcam.capture.encoder import JPEG, Encoder, Settings
-from twistedcam.capture.sources import TestCard
+from twistedcam.capture.cards import TestCard
+from twistedcam.capture.encoder import ENCODING_JPEG, Encoder, Settings
 from twistedcam.codec import complete, decode, encode_jpeg
 from twistedcam.frame import Frame
 
@@ -35,10 +35,10 @@ def main() -> None:
     image: Any = cv2.resize(picture, _SIZE)
     jpeg = encode_jpeg(image)
     own, full, small = (Encoder("", Settings(width)) for width in (0, 0, 640))
-    untouched = cpu_milliseconds(lambda: own.encode([JPEG], complete(jpeg), 0.0))
-    again = cpu_milliseconds(lambda: full.encode([JPEG], decode(Frame.from_jpeg(jpeg)), 0.0))
-    whole = cpu_milliseconds(lambda: full.encode([JPEG], image, 0.0))
-    resized = cpu_milliseconds(lambda: small.encode([JPEG], image, 0.0))
+    untouched = cpu_milliseconds(lambda: own.encode([ENCODING_JPEG], complete(jpeg), 0.0))
+    again = cpu_milliseconds(lambda: full.encode([ENCODING_JPEG], decode(Frame.from_jpeg(jpeg)), 0.0))
+    whole = cpu_milliseconds(lambda: full.encode([ENCODING_JPEG], image, 0.0))
+    resized = cpu_milliseconds(lambda: small.encode([ENCODING_JPEG], image, 0.0))
     size = f"{len(jpeg) / 1000:.0f} kB"
     print(f"its own JPEG of {size}, untouched: {untouched:.3f} ms; decoded and encoded: {again:.2f} ms")
     print(f"an array: encoded at full size {whole:.2f} ms, at 640 {resized:.2f} ms")

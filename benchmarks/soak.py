@@ -30,11 +30,11 @@ def serve(tell: Connection) -> None:
     from twisted.internet import reactor
     from twisted.logger import LogLevel, globalLogBeginner
 
+    from twistedcam.capture.cards import TestCard
     from twistedcam.capture.service import Capture
-    from twistedcam.capture.sources import TestCard
     from twistedcam.hub import Hub
     from twistedcam.interfaces import CameraError
-    from twistedcam.server.connection import CameraFactory
+    from twistedcam.server.factory import ViewerServerFactory
 
     class Unsteady(TestCard):
         """A test card that is lost when it has been there for a minute."""
@@ -56,7 +56,7 @@ def serve(tell: Connection) -> None:
     globalLogBeginner.beginLoggingTo([count_errors], redirectStandardIO=False)  # type: ignore[list-item]
     hub = Hub()
     Capture(reactor, "soak", Unsteady, {"jpeg": hub}).startService()
-    factory = CameraFactory(reactor, {"soak": hub}, hub)  # type: ignore[arg-type]
+    factory = ViewerServerFactory(reactor, {"soak": hub}, hub)  # type: ignore[arg-type]
     port = reactor.listenTCP(0, factory, interface="127.0.0.1")  # type: ignore
     tell.send(port.getHost().port)  # type: ignore[attr-defined]
     reactor.run()  # type: ignore[attr-defined]

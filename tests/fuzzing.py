@@ -22,13 +22,13 @@ from twisted.internet.testing import StringTransport
 
 from twistedcam import codec
 from twistedcam.access.sharekey import KeyTextError, read_key, write_key
-from twistedcam.client.connection import ViewerFactory
+from twistedcam.client.connection import ServerConnectionFactory
 from twistedcam.client.session import Viewer
 from twistedcam.codec import CodecError
 from twistedcam.frame import Frame, FrameError
 from twistedcam.hub import Hub
-from twistedcam.server.connection import CameraFactory
-from twistedcam.wire.framing import JPEG, JSON, PICKLE, MessageReceiver, pack
+from twistedcam.server.factory import ViewerServerFactory
+from twistedcam.wire.framing import JPEG_FIRST_BYTE, JSON_FIRST_BYTE, PICKLE_FIRST_BYTE, MessageReceiver, pack
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -62,7 +62,7 @@ _messages = st.fixed_dictionaries({"type": _kinds | _values}, optional=dict.from
 class Keeping(MessageReceiver):
     """Keeps what was received, and why it stopped."""
 
-    accepted = (JPEG, JSON, PICKLE)
+    accepted = (JPEG_FIRST_BYTE, JSON_FIRST_BYTE, PICKLE_FIRST_BYTE)
     MAX_LENGTH = 4096
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ def check_pickle(payload: bytes) -> None:
 def check_server(messages: list[dict[str, Any]]) -> None:
     """Whatever a viewer says in JSON, the server answers it, passes it over or refuses it."""
     hub = Hub()
-    factory = CameraFactory(Clock(), {"desk": hub}, hub)
+    factory = ViewerServerFactory(Clock(), {"desk": hub}, hub)
     viewer = factory.buildProtocol(None)
     viewer.makeConnection(StringTransport())
     for message in messages:
@@ -119,7 +119,7 @@ def check_viewer(messages: list[dict[str, Any]]) -> None:
     """Whatever a server says in JSON, the viewer takes it, passes it over or gives up."""
     clock = Clock()
     viewer = Viewer(clock.seconds, lambda frame: None, lambda reason: None)
-    connection = ViewerFactory(viewer, clock).buildProtocol(None)
+    connection = ServerConnectionFactory(viewer, clock).buildProtocol(None)
     connection.makeConnection(StringTransport())
     for message in messages:
         connection.dataReceived(pack(json.dumps(message).encode()))

@@ -23,17 +23,19 @@ from twisted.trial.unittest import TestCase
 
 from tests.processes import coroutine
 from tests.server.test_connection import frame, make_certificate
+from twistedcam.access.admission import LoginThrottle
 from twistedcam.access.credentials import KeyCredentials, NoCredentials, PasswordCredentials
-from twistedcam.access.guards import KeyGuard, PasswordGuard, Turns, make_portal
+from twistedcam.access.guards import KeyGuard, PasswordGuard, make_portal
 from twistedcam.access.share import Share, load
 from twistedcam.access.sharekey import make_secret
-from twistedcam.client.connection import ViewerFactory
+from twistedcam.client.connection import ServerConnectionFactory
 from twistedcam.client.session import Viewer
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import Frame, stamp
 from twistedcam.hub import Hub
 from twistedcam.interfaces import AccessDeniedError, ICredentials, IGuard
-from twistedcam.server.connection import HELLO_SECONDS, CameraFactory
+from twistedcam.server.connection import HELLO_SECONDS
+from twistedcam.server.factory import ViewerServerFactory
 from twistedcam.testing import RecordingSink
 from twistedcam.wire.framing import pack_json
 
@@ -64,7 +66,7 @@ class AccessTests(TestCase):
         wrap: Callable[[IProtocolFactory], IProtocolFactory] = lambda factory: factory,
     ) -> int:
         """A server of one camera; its port."""
-        factory = CameraFactory(reactor, {"desk": self.hub}, self.hub, make_guard)  # type: ignore[arg-type]
+        factory = ViewerServerFactory(reactor, {"desk": self.hub}, self.hub, make_guard)  # type: ignore[arg-type]
         port: Any = await serverFromString(reactor, "tcp:0:interface=127.0.0.1").listen(wrap(factory))
         self.addCleanup(port.stopListening)
         self.factory = factory
@@ -86,7 +88,7 @@ class AccessTests(TestCase):
         viewer = Viewer(time.monotonic, show, self.failure.callback)
         endpoint: Any = HostnameEndpoint(reactor, "127.0.0.1", port)
         endpoint = wrapClientTLS(tls, endpoint) if tls is not None else endpoint
-        factory = ViewerFactory(viewer, reactor, make_credentials=make_credentials)  # type: ignore[arg-type]
+        factory = ServerConnectionFactory(viewer, reactor, make_credentials=make_credentials)  # type: ignore[arg-type]
         connection = await endpoint.connect(factory)
         self.addCleanup(connection.transport.abortConnection)
 
@@ -246,7 +248,7 @@ class GuardedConnectionTests(TestCase):
         self.clock = Clock()
         self.hub = Hub()
         self.guards: list[Any] = []
-        self.factory = CameraFactory(self.clock, {"desk": self.hub}, self.hub, self.make_guard)
+        self.factory = ViewerServerFactory(self.clock, {"desk": self.hub}, self.hub, self.make_guard)
         self.factory.doStart()
         self.addCleanup(self.factory.doStop)
 
@@ -381,11 +383,11 @@ class KeyGuardTests(TestCase):
 
 
 class TurnsTests(TestCase):
-    """Turns of addresses."""
+    """LoginThrottle of addresses."""
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.turns = Turns(self.clock)
+        self.turns = LoginThrottle(self.clock)
 
     def wait(self, address: str = "a") -> Deferred[None]:
         """Wait for a turn."""

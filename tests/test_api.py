@@ -19,7 +19,7 @@ from twistedcam.app.api import ServeError, _parse
 from twistedcam.client.api import WatchError, _endpoint, watch
 from twistedcam.frame import Frame
 from twistedcam.hub import Hub
-from twistedcam.server.connection import CameraFactory
+from twistedcam.server.factory import ViewerServerFactory
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 
@@ -31,7 +31,7 @@ class WatchTests(TestCase):
 
     def setUp(self) -> None:
         self.hub = Hub()
-        self.factory = CameraFactory(reactor, {"desk": self.hub}, self.hub)  # type: ignore[arg-type]
+        self.factory = ViewerServerFactory(reactor, {"desk": self.hub}, self.hub)  # type: ignore[arg-type]
 
     async def serve(self) -> str:
         """A server; the client endpoint string that leads to it."""

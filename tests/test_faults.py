@@ -23,14 +23,14 @@ from twisted.trial.unittest import TestCase
 from tests.processes import ProcessTestCase, Running, coroutine, turn
 from tests.server.test_connection import frame
 from twistedcam.client.app import Program
-from twistedcam.client.connection import RETRY, ViewerFactory
+from twistedcam.client.connection import RETRY, ServerConnectionFactory
 from twistedcam.client.session import Viewer
 from twistedcam.client_tap import Options as ViewerOptions
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import stamp
 from twistedcam.hub import Hub
 from twistedcam.pacing.transport_sink import PROGRESS_SECONDS
-from twistedcam.server.connection import CameraFactory
+from twistedcam.server.factory import ViewerServerFactory
 from twistedcam.testing import RecordingDisplay
 from twistedcam.wire.framing import PREFIX, pack, pack_json
 
@@ -299,7 +299,7 @@ class SlowViewerTests(TestCase):
     async def test_bounded_and_ended(self) -> None:
         """Who reads nothing, or a byte a second, holds less than 64 kB of ours alone however large frames are."""
         clock, hub = Clock(), Hub()
-        factory = CameraFactory(clock, {"desk": hub}, hub)
+        factory = ViewerServerFactory(clock, {"desk": hub}, hub)
         port: Any = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory)
         self.addCleanup(port.stopListening)
         slow = [socket.create_connection(("127.0.0.1", port.getHost().port)) for _ in range(3)]
@@ -335,7 +335,7 @@ class RestartTests(FaultTestCase):
         services = MultiService()
         path = os.path.join(self.folder, "camera")
         for viewer in viewers:
-            factory = ViewerFactory(viewer, reactor)  # type: ignore[arg-type]
+            factory = ServerConnectionFactory(viewer, reactor)  # type: ignore[arg-type]
             endpoint = UNIXClientEndpoint(reactor, path)
             ClientService(endpoint, factory, RETRY).setServiceParent(services)
         services.startService()

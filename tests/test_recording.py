@@ -13,9 +13,10 @@ from twisted.trial.unittest import TestCase
 
 from tests.processes import ProcessTestCase, coroutine, turn
 from twistedcam import recording
+from twistedcam.client.recorder import Recorder
 from twistedcam.codec import encode_jpeg, encode_pickle
 from twistedcam.frame import Frame, stamp
-from twistedcam.recording import Recorder, Recording, RecordingError
+from twistedcam.recording import Recording, RecordingError
 
 JPEG = encode_jpeg(np.zeros((48, 64, 3), np.uint8))
 

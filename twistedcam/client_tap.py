@@ -28,8 +28,6 @@ from twistedcam.recording import RecordingError
 TITLE = "RECEIVING VIDEO"
 PASSWORD_VARIABLE = "TWISTEDCAM_PASSWORD"
 KEY_VARIABLE = "TWISTEDCAM_KEY"
-
-
 _EVERY = number("snapshot-every", float, 0.1, 10**6)
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import functools
-import io
 import pickle
-import pickletools
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from twistedcam import pickles
 from twistedcam.frame import Frame, FrameError, segments
-from twistedcam.wire.framing import JPEG, MAX_BYTES_FROM_SERVER, PICKLE
+from twistedcam.wire.framing import JPEG_FIRST_BYTE, PICKLE_FIRST_BYTE
 
 Image = NDArray[np.uint8]
 
@@ -83,7 +81,7 @@ def complete(jpeg: bytes) -> bytes:
 
 def decode(frame: Frame) -> Image:
     """The (H, W, 3) uint8 BGR image of a JPEG or pickle frame. Raises L{CodecError}."""
-    if frame.payload[:1] == bytes((PICKLE,)):
+    if frame.payload[:1] == bytes((PICKLE_FIRST_BYTE,)):
         return decode_pickle(frame.payload)
     if frame.width * frame.height > MAX_PIXELS:
         raise CodecError(f"the picture claims {frame.width} x {frame.height} pixels, more than we open")
@@ -98,7 +96,7 @@ def decode(frame: Frame) -> Image:
 
 def as_jpeg(frame: Frame) -> bytes:
     """C{frame} as a JPEG file: the frame itself, or what a pickle's image becomes. Raises L{CodecError}."""
-    if frame.payload[:1] == bytes((JPEG,)):
+    if frame.payload[:1] == bytes((JPEG_FIRST_BYTE,)):
         return frame.payload
     return encode_jpeg(decode(frame), _QUALITY_TO_KEEP)
 
@@ -109,145 +107,8 @@ def encode_pickle(image: Image) -> bytes:
 
 
 def decode_pickle(payload: bytes) -> Image:
-    """
-    The (H, W, 3) uint8 BGR image in a pickle of a numpy array, from numpy 1 or 2 and pickle protocols 2 to 5.
-
-    Raises L{CodecError} for every other pickle, before anything in it is run or any memory taken for it.
-    """
-    if len(payload) > MAX_BYTES_FROM_SERVER:
-        raise CodecError(f"a pickle of {len(payload)} bytes is more than we open")
+    """The (H, W, 3) uint8 BGR image in a pickle that L{pickles.load_array} accepts. Raises L{CodecError}."""
     try:
-        _check_opcodes(payload)
-        found = _ArrayUnpickler(io.BytesIO(payload)).load()
-        if not isinstance(found, _Array):
-            raise CodecError("the pickle holds no array")
-        return as_bgr(found.to_numpy())
-    except CodecError:
-        raise
-    except Exception as error:  # a pickle can be wrong in any way at all
-        raise CodecError(f"the pickle is damaged: {error!r:.100}") from None
-
-
-# All that pickling one array needs. What is missing here is what makes pickles
-# dangerous in itself: extension registries, persistent ids, huge memo indexes.
-_OPCODES = frozenset(
-    (
-        *("PROTO", "FRAME", "STOP", "MARK", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD", "NONE", "NEWTRUE", "NEWFALSE"),
-        *("BININT", "BININT1", "BININT2", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"),
-        *("BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
-        *("BINPUT", "BINGET", "MEMOIZE"),
-    )
-)
-_MOST_OPCODES = 200  # one array takes about 50
-
-
-def _check_opcodes(payload: bytes) -> None:
-    # The C unpickler takes the memory a pickle asks for before it looks whether
-    # the bytes are there; genops does not.
-    for count, (opcode, _, _) in enumerate(pickletools.genops(payload)):
-        if opcode.name not in _OPCODES:
-            raise CodecError(f"the pickle is not of an array alone: it uses {opcode.name}")
-        if count > _MOST_OPCODES:
-            raise CodecError("the pickle is not of an array alone: it is too long")
-
-
-class _Dtype:
-    """Stands for numpy's dtype while unpickling; only uint8 can be made."""
-
-    __slots__ = ()
-
-    def __init__(self, code: str, align: object = False, copy: object = True) -> None:
-        if code not in ("u1", "B", "uint8", "|u1"):
-            raise CodecError(f"the pickle's array is of {code!r:.20}, only uint8 is accepted")
-
-    def __setstate__(self, state: object) -> None:
-        if not isinstance(state, tuple) or state[1:5] != ("|", None, None, None):
-            raise CodecError("the pickle's array is not of plain uint8")
-
-
-class _Array:
-    """Stands for an array while unpickling: holds its parts until they have been checked."""
-
-    __slots__ = ("_content", "_order", "_shape")
-
-    def __init__(self) -> None:
-        self._shape: tuple[int, ...] = ()
-        self._content: bytes | bytearray = b""
-        self._order: Any = "C"
-
-    def __setstate__(self, state: Any) -> None:
-        _, shape, dtype, fortran, content = state
-        self.fill(content, dtype, shape, "F" if fortran is True else "C")
-
-    def fill(self, content: Any, dtype: object, shape: Any, order: object) -> None:
-        if not isinstance(dtype, _Dtype) or not isinstance(content, bytes | bytearray) or order not in ("C", "F"):
-            raise CodecError("the pickle's array is not of uint8")
-        if not isinstance(shape, tuple) or not 1 <= len(shape) <= 3 or not all(type(n) is int for n in shape):
-            raise CodecError("the pickle's array has no image's shape")
-        size = 1
-        for n in shape:
-            size *= n
-        if min(shape) < 1 or size != len(content):
-            raise CodecError(f"the pickle's array claims the shape {shape}, but brings {len(content)} bytes")
-        self._content, self._shape, self._order = content, shape, order
-
-    def to_numpy(self) -> Image:
-        return np.frombuffer(self._content, np.uint8).reshape(self._shape, order=self._order)
-
-
-class _Reconstruct:
-    """C{numpy._core.multiarray._reconstruct}: an empty array, to be filled by its state."""
-
-    __slots__ = ()
-
-    def __call__(self, kind: object, shape: object, code: object) -> _Array:
-        if not isinstance(kind, _NdarrayName):
-            raise CodecError("the pickle's array is no plain ndarray")
-        return _Array()
-
-
-class _NdarrayName:
-    """Stands for the class C{numpy.ndarray}, which is only ever named."""
-
-    __slots__ = ()
-
-
-class _FromBuffer:
-    """C{numpy._core.numeric._frombuffer}: how protocol 5 makes an array."""
-
-    __slots__ = ()
-
-    def __call__(self, content: object, dtype: object, shape: object, order: object) -> _Array:
-        array = _Array()
-        array.fill(content, dtype, shape, order)
-        return array
-
-
-class _Encode:
-    """C{_codecs.encode}: how protocol 2 writes bytes."""
-
-    __slots__ = ()
-
-    def __call__(self, text: object, encoding: object) -> bytes:
-        if not isinstance(text, str) or encoding != "latin1":
-            raise CodecError("the pickle encodes something other than bytes")
-        return text.encode("latin1")
-
-
-_STAND_INS = {
-    ("numpy", "ndarray"): _NdarrayName(),
-    ("numpy", "dtype"): _Dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _Reconstruct(),
-    ("numpy._core.multiarray", "_reconstruct"): _Reconstruct(),
-    ("numpy.core.numeric", "_frombuffer"): _FromBuffer(),
-    ("numpy._core.numeric", "_frombuffer"): _FromBuffer(),
-    ("_codecs", "encode"): _Encode(),
-}
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _STAND_INS[module, name]
-        except KeyError:
-            raise CodecError(f"the pickle asks for {module}.{name}, only arrays of uint8 are accepted") from None
+        return as_bgr(pickles.load_array(payload))
+    except pickles.UnpicklingError as error:
+        raise CodecError(str(error)) from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from twistedcam.frame import Frame
 from twistedcam.interfaces import ISink
-from twistedcam.pacing.tcp_link import RateLimit
+from twistedcam.rates import RateLimit
 
 
 @dataclass

@@ -13,11 +13,11 @@ from twisted.python import usage
 from twistedcam.app import runtime
 from twistedcam.app.options import GroupedOptions, drop_default_pidfile, number
 from twistedcam.app.service import DEFAULT_HTTP, NO_HTTP, Server
-from twistedcam.capture.encoder import JPEG, PICKLE
+from twistedcam.capture.encoder import ENCODING_JPEG, ENCODING_PICKLE
 from twistedcam.capture.sources import parse_source
 from twistedcam.interfaces import CameraError
-from twistedcam.pacing.tcp_link import MOST_FPS
-from twistedcam.server.connection import MAX_VIEWERS
+from twistedcam.rates import MAX_FPS
+from twistedcam.server.factory import MAX_VIEWERS
 
 DEFAULT_LISTEN, SHARED_LISTEN = "tcp:9999:interface=127.0.0.1", "tcp:9999"
 
@@ -49,11 +49,16 @@ class Options(GroupedOptions, AuthOptionMixin):  # type: ignore[misc]
         ["state-dir", None, None, "Where --share keeps its key, in place of the user's data folder."],
         ["size", None, None, "What to ask a device for, such as 1280x720; it gives the nearest it has.", _size],
         ["width", "w", 320, "Width in pixels, 0 for as captured; nothing is enlarged.", number("width", int, 0, 16384)],
-        ["fps", "r", 0.0, "At most so many frames a second, 0 for all.", number("fps", float, 0, MOST_FPS)],
+        ["fps", "r", 0.0, "At most so many frames a second, 0 for all.", number("fps", float, 0, MAX_FPS)],
         ["quality", "q", 80, "JPEG quality, 1 to 100.", number("quality", int, 1, 100)],
         ["max-viewers", "m", MAX_VIEWERS, "So many may watch at once.", number("max-viewers", int, 1, 10**6)],
         ["allow-origin", None, "", "Let web pages of this origin read what is served, such as http://host:8123, or *."],
-        ["codec", None, JPEG, "What a viewer that says nothing gets: jpeg, or pickle for the tutorial's client."],
+        [
+            "codec",
+            None,
+            ENCODING_JPEG,
+            "What a viewer that says nothing gets: jpeg, or pickle for the tutorial's client.",
+        ],
     ]
     optFlags = [
         ["share", None, "Let other machines watch by a key, over TLS; prints the line to paste there."],
@@ -97,7 +102,7 @@ class Options(GroupedOptions, AuthOptionMixin):  # type: ignore[misc]
 
     def postOptions(self) -> None:
         """Check what can be checked before anything starts."""
-        if self["codec"] not in (JPEG, PICKLE):
+        if self["codec"] not in (ENCODING_JPEG, ENCODING_PICKLE):
             raise usage.UsageError(f"--codec: {self['codec']!r} is neither jpeg nor pickle")
         if not self["cameras"]:
             self.opt_camera("0")
@@ -113,7 +118,7 @@ class Options(GroupedOptions, AuthOptionMixin):  # type: ignore[misc]
             raise usage.UsageError(f"{' and '.join(ways)}: one of them says who may watch, leave out the other")
         if self["renew"] and not self["share"]:
             raise usage.UsageError("--renew: it goes with --share")
-        if (self["share"] or "credCheckers" in self) and self["codec"] == PICKLE:
+        if (self["share"] or "credCheckers" in self) and self["codec"] == ENCODING_PICKLE:
             raise usage.UsageError("--codec pickle is for viewers that say nothing, and those are not let in here")
 
     def _check_display(self) -> None:

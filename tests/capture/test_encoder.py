@@ -6,7 +6,7 @@ import numpy as np
 from twisted.trial.unittest import TestCase
 
 from twistedcam import codec
-from twistedcam.capture.encoder import ENCODINGS, JPEG, PICKLE, Encoder, Settings, encoding_for
+from twistedcam.capture.encoder import ENCODING_JPEG, ENCODING_PICKLE, ENCODINGS, Encoder, Settings, encoding_for
 from twistedcam.frame import NO_SIGNAL
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
@@ -19,7 +19,7 @@ class EncoderTests(TestCase):
         """Pictures are made narrower, never wider, and 0 leaves them."""
         for width, expected in ((32, 32), (64, 64), (320, 64), (0, 64)):
             encoder = Encoder("desk", Settings(width=width))
-            frame = encoder.encode([JPEG], IMAGE, 1.0)[JPEG]
+            frame = encoder.encode([ENCODING_JPEG], IMAGE, 1.0)[ENCODING_JPEG]
             self.assertEqual((frame.width, frame.height), (expected, expected * 3 // 4))
             self.assertEqual(encoder.size, (expected, expected * 3 // 4))
 
@@ -35,24 +35,24 @@ class EncoderTests(TestCase):
 
     def test_state(self) -> None:
         """A card says in its metadata what it is."""
-        frame = Encoder("desk", Settings()).encode([JPEG], IMAGE, 2.0, NO_SIGNAL, "gone", 1.0)[JPEG]
+        frame = Encoder("desk", Settings()).encode([ENCODING_JPEG], IMAGE, 2.0, NO_SIGNAL, "gone", 1.0)[ENCODING_JPEG]
         self.assertEqual((frame.state, frame.reason, frame.since), (NO_SIGNAL, "gone", 1.0))
 
     def test_own_jpeg(self) -> None:
         """A camera's own JPEG goes out as it is, but for its metadata; other encodings are made of it."""
         own = codec.encode_jpeg(IMAGE, 33)
         encoder = Encoder("desk", Settings(width=0))
-        frames = encoder.encode([JPEG, "jpeg/2", PICKLE], own, 1.5)
-        frame = frames[JPEG]
+        frames = encoder.encode([ENCODING_JPEG, "jpeg/2", ENCODING_PICKLE], own, 1.5)
+        frame = frames[ENCODING_JPEG]
         self.assertTrue(frame.payload.startswith(own[:20]) and frame.payload.endswith(own[20:]))
         self.assertEqual((frame.camera, frame.captured, frame.width, frame.height), ("desk", 1.5, 64, 48))
         self.assertEqual(frames["jpeg/2"].width, 32)
-        self.assertEqual(codec.decode(frames[PICKLE]).shape, (48, 64, 3))
+        self.assertEqual(codec.decode(frames[ENCODING_PICKLE]).shape, (48, 64, 3))
         self.assertEqual(encoder.size, (64, 48))
 
     def test_scale(self) -> None:
         """A smaller frame says by how much."""
-        frames = Encoder("desk", Settings()).encode([JPEG, "jpeg/4"], IMAGE, 1.5)
+        frames = Encoder("desk", Settings()).encode([ENCODING_JPEG, "jpeg/4"], IMAGE, 1.5)
         self.assertEqual([frame.scale for frame in frames.values()], [1, 4])
 
     def test_encoding_for(self) -> None:
@@ -63,8 +63,8 @@ class EncoderTests(TestCase):
             (41, "jpeg/4"),
             (80, "jpeg/4"),
             (160, "jpeg/2"),
-            (161, JPEG),
-            (9999, JPEG),
+            (161, ENCODING_JPEG),
+            (9999, ENCODING_JPEG),
         ):
             self.assertEqual(encoding_for(width, 320), encoding)
-        self.assertNotIn(PICKLE, [encoding_for(width, 320) for width in range(1, 700)])
+        self.assertNotIn(ENCODING_PICKLE, [encoding_for(width, 320) for width in range(1, 700)])

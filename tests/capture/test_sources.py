@@ -16,7 +16,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 from twisted.web.static import File
 
-from twistedcam.capture.sources import Mode, OpenCVCamera, TestCard, no_signal_card, parse_source
+from twistedcam.capture.cards import TestCard, no_signal_card
+from twistedcam.capture.opencv import Mode, OpenCVCamera
+from twistedcam.capture.sources import parse_source
 from twistedcam.codec import Image
 from twistedcam.interfaces import CameraError, ICamera
 

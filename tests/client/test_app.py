@@ -19,7 +19,7 @@ from twistedcam.client_tap import Options
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import stamp
 from twistedcam.hub import Hub
-from twistedcam.server.connection import CameraFactory
+from twistedcam.server.factory import ViewerServerFactory
 from twistedcam.testing import RecordingDisplay
 
 
@@ -38,7 +38,7 @@ class ProgramTests(TestCase):
     async def serve(self) -> Any:
         """A server of two cameras."""
         hubs = {"desk": self.hub, "door": self.door}
-        factory = CameraFactory(reactor, hubs, self.hub)  # type: ignore[arg-type]
+        factory = ViewerServerFactory(reactor, hubs, self.hub)  # type: ignore[arg-type]
         port: Any = await serverFromString(reactor, f"unix:{self.path}").listen(factory)
         self.addCleanup(port.stopListening)
         return port

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from twistedcam.client.connection import ReportingEndpoint, ServerConnection, ViewerFactory
+from twistedcam.client.connection import ReportingEndpoint, ServerConnection, ServerConnectionFactory
 from twistedcam.client.session import CONNECTED, CONNECTING, RECONNECTING, ServerClock, Viewer
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import Frame, stamp
@@ -74,7 +74,7 @@ class ConnectionTests(TestCase):
 
     def connect(self, **options: Any) -> tuple[ServerConnection, StringTransport]:
         """The viewer's connection."""
-        connection = ViewerFactory(self.viewer, self.clock, **options).buildProtocol(None)
+        connection = ServerConnectionFactory(self.viewer, self.clock, **options).buildProtocol(None)
         transport = StringTransport()
         connection.makeConnection(transport)
         return connection, transport

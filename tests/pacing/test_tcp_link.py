@@ -11,7 +11,8 @@ from typing import Any
 
 from twisted.trial.unittest import TestCase
 
-from twistedcam.pacing.tcp_link import LOW_WATER_BYTES, Largest, Link, RateLimit, TCPInfo, drain_seconds
+from twistedcam.pacing.tcp_link import LOW_WATER_BYTES, Link, TCPInfo, WindowedMax, drain_seconds
+from twistedcam.rates import RateLimit
 
 
 class RateLimitTests(TestCase):
@@ -236,7 +237,7 @@ class DrainTests(TestCase):
 
     def test_largest(self) -> None:
         """The largest value is remembered for a while, and not for ever."""
-        largest = Largest(0.0)
+        largest = WindowedMax(0.0)
         self.assertEqual(
             [largest.add(value, at) for at, value in ((1, 9), (4, 1), (6, 2), (9, 3), (12, 1))], [9, 9, 9, 9, 3]
         )

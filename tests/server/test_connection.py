@@ -25,9 +25,17 @@ from twisted.trial.unittest import TestCase
 from twistedcam.frame import Frame
 from twistedcam.hub import Hub
 from twistedcam.net import describe
-from twistedcam.server.connection import CameraFactory, ViewerConnection
+from twistedcam.server.connection import ViewerConnection
+from twistedcam.server.factory import ViewerServerFactory
 from twistedcam.testing import RecordingSink
-from twistedcam.wire.framing import JPEG, JSON, PICKLE, MessageReceiver, pack, pack_json
+from twistedcam.wire.framing import (
+    JPEG_FIRST_BYTE,
+    JSON_FIRST_BYTE,
+    PICKLE_FIRST_BYTE,
+    MessageReceiver,
+    pack,
+    pack_json,
+)
 
 
 def frame(sequence: int, size: int = 20_000) -> Frame:
@@ -38,7 +46,7 @@ def frame(sequence: int, size: int = 20_000) -> Frame:
 class Peer(MessageReceiver):
     """A viewer that keeps what it is sent."""
 
-    accepted = (JPEG, JSON, PICKLE)
+    accepted = (JPEG_FIRST_BYTE, JSON_FIRST_BYTE, PICKLE_FIRST_BYTE)
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +88,7 @@ class MemoryTests(TestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.desk, self.door, self.pickles = Hub(), Hub(), Hub()
-        self.factory = CameraFactory(self.clock, {"desk": self.desk, "door": self.door}, self.desk)
+        self.factory = ViewerServerFactory(self.clock, {"desk": self.desk, "door": self.door}, self.desk)
         self.factory.doStart()
         self.addCleanup(self.factory.doStop)
 
@@ -263,7 +271,7 @@ class MemoryTests(TestCase):
     def test_smaller_pictures(self) -> None:
         """A viewer that takes too few of the full pictures is sent smaller ones, if it said hello."""
         half = Hub()
-        factory = CameraFactory(self.clock, {"desk": self.desk}, self.desk, smaller={"desk": [half]})
+        factory = ViewerServerFactory(self.clock, {"desk": self.desk}, self.desk, smaller={"desk": [half]})
         factory.doStart()
         self.addCleanup(factory.doStop)
         for hello, moved in (({}, True), ({"adapt": False}, False), (None, False)):
@@ -279,7 +287,9 @@ class MemoryTests(TestCase):
 
     def test_counted_elsewhere(self) -> None:
         """Those who watch in other ways take places, too."""
-        factory = CameraFactory(self.clock, {"desk": self.desk}, self.desk, max_viewers=3, count_viewers=lambda: 3)
+        factory = ViewerServerFactory(
+            self.clock, {"desk": self.desk}, self.desk, max_viewers=3, count_viewers=lambda: 3
+        )
         viewer = factory.buildProtocol(None)
         viewer.makeConnection(StringTransport())
         self.assertFalse(viewer.is_watching)
@@ -309,7 +319,7 @@ class MemoryTests(TestCase):
 
     def test_full_of_pickles(self) -> None:
         """Where viewers that say nothing get pickles, one too many gets nothing at all."""
-        factory = CameraFactory(self.clock, {"desk": self.desk}, self.pickles, max_viewers=0)
+        factory = ViewerServerFactory(self.clock, {"desk": self.desk}, self.pickles, max_viewers=0)
         viewer = factory.buildProtocol(None)
         transport = StringTransport()
         viewer.makeConnection(transport)
@@ -371,7 +381,7 @@ class SocketTests(TestCase):
     async def serve(self) -> None:
         """A server on a port of the kernel's choice."""
         self.hub = Hub()
-        self.factory = CameraFactory(reactor, {"desk": self.hub}, self.hub)  # type: ignore[arg-type]
+        self.factory = ViewerServerFactory(reactor, {"desk": self.hub}, self.hub)  # type: ignore[arg-type]
         self.port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(self.factory)
         self.addCleanup(self.port.stopListening)
 
@@ -443,7 +453,7 @@ class SocketTests(TestCase):
 
         async def check() -> None:
             self.hub = Hub()
-            self.factory = CameraFactory(reactor, {"desk": self.hub}, self.hub)  # type: ignore[arg-type]
+            self.factory = ViewerServerFactory(reactor, {"desk": self.hub}, self.hub)  # type: ignore[arg-type]
             self.port = await SSL4ServerEndpoint(
                 reactor, 0, make_certificate().options(), interface="127.0.0.1"
             ).listen(self.factory)

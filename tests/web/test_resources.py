@@ -22,19 +22,21 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.processes import coroutine, turn
-from twistedcam.access.guards import PasswordGuard, Turns, make_portal
+from twistedcam.access.admission import LoginThrottle
+from twistedcam.access.guards import PasswordGuard, make_portal
 from twistedcam.access.share import load
 from twistedcam.access.sharekey import make_secret, web_token
-from twistedcam.capture.encoder import ENCODINGS, JPEG
+from twistedcam.capture.encoder import ENCODING_JPEG, ENCODINGS
 from twistedcam.capture.service import Capture
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import BOUNDARY, Frame, stamp
 from twistedcam.hub import Hub
 from twistedcam.pacing.transport_sink import PROGRESS_SECONDS
 from twistedcam.testing import FakeCamera, RecordingSink
-from twistedcam.web import status
+from twistedcam.web import metrics, status
+from twistedcam.web.authenticators import BasicAuthenticator, NoAuthentication, RequestAuthenticator, TokenAuthenticator
 from twistedcam.web.resources import WebFace
-from twistedcam.web.site import Door, GatedSite, OpenDoor, PasswordDoor, TokenDoor
+from twistedcam.web.site import AuthenticatedSite
 from twistedcam.web.stream import SNAPSHOT_SECONDS
 
 PICTURE = encode_jpeg(np.zeros((48, 64, 3), np.uint8))
@@ -110,13 +112,13 @@ class WebTestCase(TestCase):
             name: Capture(self.clock, name, FakeCamera, {encoding: Hub() for encoding in ENCODINGS})
             for name in ("desk", "front door")
         }
-        self.hub = self.cameras["desk"].hubs[JPEG]
+        self.hub = self.cameras["desk"].hubs[ENCODING_JPEG]
         self.has_room = True
-        self.door: Door = OpenDoor()
+        self.door: RequestAuthenticator = NoAuthentication()
         self.origin = ""
         self.wrap: Callable[[Any], Any] = lambda factory: factory
         self.is_tls = False
-        self.metrics = status.Metrics(self.clock)
+        self.metrics = metrics.Metrics(self.clock)
         for camera in self.cameras.values():
             self.metrics.watch_over(camera)
         self.metrics.startService()
@@ -132,7 +134,7 @@ class WebTestCase(TestCase):
             self.metrics.render,
         )
         self.face.startService()
-        site = self.wrap(GatedSite(self.face.root, self.door, self.origin, reactor))
+        site = self.wrap(AuthenticatedSite(self.face.root, self.door, self.origin, reactor))
         port: Any = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
         self.port = port.getHost().port
         self.addCleanup(port.stopListening)
@@ -320,14 +322,14 @@ class StreamTests(WebTestCase):
         """A camera's name may hold what has to be quoted."""
         await self.serve()
         await self.send("/stream/front%20door")
-        await self.until(lambda: self.cameras["front door"].hubs[JPEG].is_watched)
+        await self.until(lambda: self.cameras["front door"].hubs[ENCODING_JPEG].is_watched)
 
     @coroutine
     async def test_sizes(self) -> None:
         """Who asks for smaller pictures gets those of the next larger size that all share."""
         await self.serve()
         hubs = self.cameras["desk"].hubs
-        for width, encoding in ((320, JPEG), (1000, JPEG), (100, "jpeg/2"), (40, "jpeg/8")):
+        for width, encoding in ((320, ENCODING_JPEG), (1000, ENCODING_JPEG), (100, "jpeg/2"), (40, "jpeg/8")):
             stream = await self.send(f"/stream?width={width}")
             await self.watched(hubs[encoding])
             assert stream.transport is not None
@@ -484,9 +486,9 @@ class DoorTests(WebTestCase):
     @coroutine
     async def test_password(self) -> None:
         """Nothing at all is shown without name and password, and failures come ever more slowly."""
-        turns = Turns(self.clock)
+        turns = LoginThrottle(self.clock)
         portal = make_portal([InMemoryUsernamePasswordDatabaseDontUse(me=b"secret")])
-        self.door = PasswordDoor(PasswordGuard(portal), turns)
+        self.door = BasicAuthenticator(PasswordGuard(portal), turns)
         await self.serve()
         for path in ("/", "/page.js", "/stream", "/snapshot", "/state", "/metrics", "/healthz", "/nothing"):
             answer = await self.ask(path)
@@ -507,7 +509,7 @@ class DoorTests(WebTestCase):
     async def test_leaving_while_held_up(self) -> None:
         """Who fails and leaves before it is told makes no error."""
         portal = make_portal([InMemoryUsernamePasswordDatabaseDontUse(me=b"secret")])
-        self.door = PasswordDoor(PasswordGuard(portal), Turns(self.clock))
+        self.door = BasicAuthenticator(PasswordGuard(portal), LoginThrottle(self.clock))
         await self.serve()
         wrong = await self.send("/state", Authorization=self.basic("me", "guess"))
         while not self.clock.getDelayedCalls()[2:]:
@@ -523,7 +525,7 @@ class DoorTests(WebTestCase):
     async def test_link(self) -> None:
         """The link becomes a cookie and leaves the address; the token is a password, too; guesses are held up."""
         token = web_token(make_secret())
-        self.door = TokenDoor(token, Turns(self.clock))
+        self.door = TokenAuthenticator(token, LoginThrottle(self.clock))
         await self.serve()
         self.assertEqual((await self.ask("/")).status, 401)
         answer = await self.ask(f"/?key={token}&fps=5")

@@ -9,7 +9,15 @@ from typing import Any
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import TestCase
 
-from twistedcam.wire.framing import JPEG, JSON, PICKLE, PREFIX, Int64StringReceiver, MessageReceiver, pack
+from twistedcam.wire.framing import (
+    JPEG_FIRST_BYTE,
+    JSON_FIRST_BYTE,
+    PICKLE_FIRST_BYTE,
+    PREFIX,
+    Int64StringReceiver,
+    MessageReceiver,
+    pack,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -28,7 +36,7 @@ class Strings(Int64StringReceiver):
 class Messages(MessageReceiver):
     """Keeps what it receives, and why it refused the rest."""
 
-    accepted = (JPEG, JSON, PICKLE)
+    accepted = (JPEG_FIRST_BYTE, JSON_FIRST_BYTE, PICKLE_FIRST_BYTE)
 
     def __init__(self) -> None:
         super().__init__()

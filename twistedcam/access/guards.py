@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections import OrderedDict
 from typing import Any
 
 from twisted.cred.checkers import ICredentialsChecker, InMemoryUsernamePasswordDatabaseDontUse
@@ -12,8 +11,6 @@ from twisted.cred.credentials import IUsernamePassword, UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet.defer import CancelledError
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import Interface, implementer
 
@@ -111,49 +108,3 @@ class PasswordGuard:
             log.failure("names and passwords cannot be checked")
             raise AccessDeniedError("the server cannot check passwords at present") from None
         return None
-
-
-# The longest is shorter than the time that a viewer has for its hello.
-FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.5, 8.0
-_FURTHEST_TURN_SECONDS = 60.0
-_FORGET_SECONDS = 600.0
-_MOST_ADDRESSES = 10_000
-
-
-class Turns:
-    """
-    Turns for attempts to get in: those of an address that has failed come ever more slowly, one after the other.
-
-    However many connections it opens, each attempt has a turn of its own.
-    """
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        # Failures in a row, and when the next turn is, for the addresses that failed last.
-        self._failed: OrderedDict[str, tuple[int, float]] = OrderedDict()
-
-    async def wait(self, address: str) -> None:
-        """Wait for this address's turn."""
-        failures, turn = self._failed.get(address, (0, 0.0))
-        now = self._clock.seconds()
-        if not failures or now - turn > _FORGET_SECONDS:
-            self._failed.pop(address, None)
-            return
-        turn = max(turn, now)
-        self._failed[address] = failures, min(turn + self._delay(failures), now + _FURTHEST_TURN_SECONDS)
-        if turn > now:
-            await deferLater(self._clock, turn - now)  # type: ignore[arg-type]
-
-    def failed(self, address: str) -> None:
-        """An attempt failed."""
-        failures, turn = self._failed.pop(address, (0, self._clock.seconds()))
-        self._failed[address] = failures + 1, turn + self._delay(failures + 1)
-        if len(self._failed) > _MOST_ADDRESSES:
-            self._failed.popitem(last=False)
-
-    def succeeded(self, address: str) -> None:
-        """An attempt succeeded: all is forgiven."""
-        self._failed.pop(address, None)
-
-    def _delay(self, failures: int) -> float:
-        return min(FIRST_DELAY_SECONDS * 2.0 ** min(failures - 1, 10), LONGEST_DELAY_SECONDS)

@@ -13,7 +13,8 @@ from twisted.python.usage import UsageError
 
 from twistedcam.app.background import running_reactor
 from twistedcam.app.service import Server
-from twistedcam.capture.sources import Mode, Source
+from twistedcam.capture.opencv import Mode
+from twistedcam.capture.sources import Source
 from twistedcam.interfaces import ICamera
 from twistedcam.plugin import as_camera
 from twistedcam.tap import Options

@@ -16,16 +16,18 @@ from twistedcam.access.guards import KeyGuard, PasswordGuard, make_portal
 from twistedcam.access.share import Share, ShareError, default_folder, load
 from twistedcam.access.sharekey import web_token
 from twistedcam.app.listener import Listener, watch_commands, web_addresses
-from twistedcam.capture.encoder import ENCODINGS, JPEG, SMALLER, Settings
+from twistedcam.capture.encoder import ENCODING_JPEG, ENCODINGS, SMALLER, Settings
+from twistedcam.capture.opencv import Mode
 from twistedcam.capture.service import Capture
-from twistedcam.capture.sources import Mode, Source
+from twistedcam.capture.sources import Source
 from twistedcam.hub import Hub
 from twistedcam.interfaces import IGuard
-from twistedcam.server.connection import CameraFactory
+from twistedcam.server.factory import ViewerServerFactory
 from twistedcam.web import status
+from twistedcam.web.authenticators import BasicAuthenticator, NoAuthentication, RequestAuthenticator, TokenAuthenticator
+from twistedcam.web.metrics import Metrics
 from twistedcam.web.resources import WebFace
-from twistedcam.web.site import Door, GatedSite, OpenDoor, PasswordDoor, TokenDoor
-from twistedcam.web.status import Metrics
+from twistedcam.web.site import AuthenticatedSite
 
 log = Logger()
 
@@ -74,10 +76,10 @@ class Server(MultiService):
         listener = Listener(self._reactor, endpoint, factory, description, is_open, how_to_watch, is_secret, may_fail)
         listener.setServiceParent(self)
 
-    def _make_factory(self) -> CameraFactory:
-        return CameraFactory(
+    def _make_factory(self) -> ViewerServerFactory:
+        return ViewerServerFactory(
             self._reactor,
-            {name: camera.hubs[JPEG] for name, camera in self.cameras.items()},
+            {name: camera.hubs[ENCODING_JPEG] for name, camera in self.cameras.items()},
             self._first_hubs()[self._options["codec"]],
             self._make_guard,
             self._options["max-viewers"],
@@ -104,7 +106,9 @@ class Server(MultiService):
         face.setServiceParent(self)
         asked = self._options["http"]
         description = asked or (SHARED_HTTP if self._share else DEFAULT_HTTP)
-        factory: IProtocolFactory = GatedSite(face.root, self._door(), self._options["allow-origin"], self._reactor)
+        factory: IProtocolFactory = AuthenticatedSite(
+            face.root, self._door(), self._options["allow-origin"], self._reactor
+        )
         token = ""
         if self._share is not None:
             factory, token = self._share.over_tls(factory, _NO_TLS), web_token(self._share.secret)
@@ -116,19 +120,19 @@ class Server(MultiService):
     def _add_preview(self) -> None:
         from twistedcam.app.preview import Preview
 
-        Preview(self._reactor, self._first_hubs()[JPEG]).setServiceParent(self)
+        Preview(self._reactor, self._first_hubs()[ENCODING_JPEG]).setServiceParent(self)
 
     def _make_guard(self) -> IGuard | None:
         if self._share is not None:
             return KeyGuard(self._share.secret, self._share.fingerprint)
         return PasswordGuard(self._portal) if self._portal is not None else None
 
-    def _door(self) -> Door:
+    def _door(self) -> RequestAuthenticator:
         if self._share is not None:
-            return TokenDoor(web_token(self._share.secret), self._viewers.turns)
+            return TokenAuthenticator(web_token(self._share.secret), self._viewers.turns)
         if self._portal is not None:
-            return PasswordDoor(PasswordGuard(self._portal), self._viewers.turns)
-        return OpenDoor()
+            return BasicAuthenticator(PasswordGuard(self._portal), self._viewers.turns)
+        return NoAuthentication()
 
 
 def _state_folder(options: Mapping[str, Any]) -> Path:

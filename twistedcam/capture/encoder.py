@@ -12,18 +12,20 @@ from twistedcam import codec
 from twistedcam.codec import Image
 from twistedcam.frame import LIVE, Frame, stamp
 
-JPEG, PICKLE = "jpeg", "pickle"
+ENCODING_JPEG, ENCODING_PICKLE = "jpeg", "pickle"
 
 # Smaller pictures for those who ask: shares of the full width, few enough that
 # strangers who ask for ever other sizes do not make us encode ever more of them.
-_DIVISORS = {JPEG: 1, "jpeg/2": 2, "jpeg/4": 4, "jpeg/8": 8}
-ENCODINGS = (*_DIVISORS, PICKLE)
+_DIVISORS = {ENCODING_JPEG: 1, "jpeg/2": 2, "jpeg/4": 4, "jpeg/8": 8}
+ENCODINGS = (*_DIVISORS, ENCODING_PICKLE)
 SMALLER = ("jpeg/2", "jpeg/4")  # what a link that cannot take the full pictures is sent
 
 
 def encoding_for(width: int, full_width: int) -> str:
     """The JPEG encoding with the smallest pictures of at least C{width} pixels, where the full size is this wide."""
-    return next((name for name, divisor in reversed(_DIVISORS.items()) if full_width // divisor >= width), JPEG)
+    return next(
+        (name for name, divisor in reversed(_DIVISORS.items()) if full_width // divisor >= width), ENCODING_JPEG
+    )
 
 
 @dataclass(frozen=True)
@@ -59,22 +61,22 @@ class Encoder:
 
         A JPEG is sent as it is, whatever the settings say. Raises L{codec.CodecError} and L{frame.FrameError}.
         """
-        known = _Known(self._name, next(self._sequence), captured, state, reason, since)
+        known = PictureInfo(self._name, next(self._sequence), captured, state, reason, since)
         if isinstance(picture, bytes):
             own = known.stamp(picture)
             self.size = (own.width, own.height)
-            frames = {JPEG: own} if JPEG in encodings else {}
-            missing = [encoding for encoding in encodings if encoding != JPEG]
+            frames = {ENCODING_JPEG: own} if ENCODING_JPEG in encodings else {}
+            missing = [encoding for encoding in encodings if encoding != ENCODING_JPEG]
             return frames | (self._encode(missing, codec.decode(own), known) if missing else {})
         image = _shrink(picture, self._settings.width)
         self.size = (image.shape[1], image.shape[0])
         return self._encode(encodings, image, known)
 
-    def _encode(self, encodings: Sequence[str], image: Image, known: _Known) -> dict[str, Frame]:
+    def _encode(self, encodings: Sequence[str], image: Image, known: PictureInfo) -> dict[str, Frame]:
         frames = {}
         height, width = image.shape[:2]
         for encoding in encodings:
-            if encoding == PICKLE:
+            if encoding == ENCODING_PICKLE:
                 payload = codec.encode_pickle(image)
                 frames[encoding] = Frame(
                     payload, known.camera, known.sequence, known.captured, width=width, height=height
@@ -87,7 +89,7 @@ class Encoder:
 
 
 @dataclass(frozen=True)
-class _Known:
+class PictureInfo:
     """What all frames of one picture have in common."""
 
     camera: str

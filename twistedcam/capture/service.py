@@ -14,13 +14,13 @@ from twisted.logger import Logger
 
 from twistedcam import codec
 from twistedcam.capture.attempt import CameraThread, Polling
+from twistedcam.capture.cards import no_signal_card
 from twistedcam.capture.encoder import Encoder, Settings
-from twistedcam.capture.sources import no_signal_card
 from twistedcam.codec import CodecError, Image
 from twistedcam.frame import LIVE, NO_SIGNAL, Frame, FrameError
 from twistedcam.hub import Hub
 from twistedcam.interfaces import BrokenPictureError, CameraError, ICamera
-from twistedcam.pacing.tcp_link import Meter, RateLimit
+from twistedcam.rates import Meter, RateLimit
 
 log = Logger()
 

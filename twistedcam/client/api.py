@@ -16,7 +16,7 @@ from twisted.internet.threads import blockingCallFromThread
 from twistedcam import codec
 from twistedcam.access.credentials import NoCredentials, use_key
 from twistedcam.app.background import running_reactor
-from twistedcam.client.connection import CONNECT_SECONDS, RETRY, ViewerFactory
+from twistedcam.client.connection import CONNECT_SECONDS, RETRY, ServerConnectionFactory
 from twistedcam.client.session import Viewer
 from twistedcam.codec import CodecError, Image
 from twistedcam.frame import LIVE, Frame
@@ -43,7 +43,7 @@ class _Watching:
     ) -> None:
         self._on_failure = on_failure
         self._viewer = Viewer(time.monotonic, on_frame, self._fail)
-        factory = ViewerFactory(self._viewer, reactor, camera, make_credentials=make_credentials)
+        factory = ServerConnectionFactory(self._viewer, reactor, camera, make_credentials=make_credentials)
         self._service = ClientService(endpoint, factory, RETRY, clock=reactor)
         self._service.startService()
 

@@ -19,14 +19,14 @@ from twisted.python.failure import Failure
 
 from twistedcam import recording
 from twistedcam.client import snapshot
-from twistedcam.client.connection import CONNECT_SECONDS, RETRY, ReportingEndpoint, ViewerFactory
+from twistedcam.client.connection import CONNECT_SECONDS, RETRY, ReportingEndpoint, ServerConnectionFactory
+from twistedcam.client.recorder import Recorder
 from twistedcam.client.session import CONNECTED, Viewer
 from twistedcam.client.snapshot import SnapshotError
 from twistedcam.client.window import Window
 from twistedcam.frame import LIVE, Frame
 from twistedcam.interfaces import IDisplay
-from twistedcam.pacing.tcp_link import RateLimit
-from twistedcam.recording import Recorder
+from twistedcam.rates import RateLimit
 
 log = Logger()
 
@@ -73,7 +73,7 @@ class Program(MultiService):
                 keys=keys,
             )
         limit = options["max-message"] * MIB
-        self._factory = ViewerFactory(
+        self._factory = ServerConnectionFactory(
             self.viewer, reactor, options["camera"], limit, options["make_credentials"], not options["no-adapt"]
         )
         endpoint = ReportingEndpoint(_endpoint(options, reactor), self._attempt_failed)

@@ -29,7 +29,15 @@ from twistedcam.client.session import Viewer
 from twistedcam.frame import MAX_TEXT
 from twistedcam.interfaces import AccessDeniedError, ICredentials
 from twistedcam.net import describe
-from twistedcam.wire.framing import JPEG, JSON, MAX_BYTES_FROM_SERVER, PICKLE, PREFIX, TLS_ALERT, MessageReceiver
+from twistedcam.wire.framing import (
+    JPEG_FIRST_BYTE,
+    JSON_FIRST_BYTE,
+    MAX_BYTES_FROM_SERVER,
+    PICKLE_FIRST_BYTE,
+    PREFIX,
+    TLS_ALERT,
+    MessageReceiver,
+)
 
 log = Logger()
 
@@ -55,9 +63,9 @@ _ENDED_SILENTLY = f"{_ENDED} without a word: if it speaks TLS, say --key or --tl
 class ServerConnection(MessageReceiver):
     """A connection to the server: says hello, pings once a second, and hands frames to its L{Viewer}."""
 
-    accepted = (JPEG, JSON, PICKLE)
+    accepted = (JPEG_FIRST_BYTE, JSON_FIRST_BYTE, PICKLE_FIRST_BYTE)
 
-    factory: ViewerFactory
+    factory: ServerConnectionFactory
 
     def __init__(self, viewer: Viewer, credentials: ICredentials) -> None:
         super().__init__()
@@ -116,7 +124,7 @@ class ServerConnection(MessageReceiver):
     def frameReceived(self, payload: bytes) -> None:
         if not self._credentials.admits_frames:
             self.refuse("the server does not ask for a key, so it is not the one that the key is for")
-        elif payload[0] == PICKLE and not self._viewer.allow_pickle:
+        elif payload[0] == PICKLE_FIRST_BYTE and not self._viewer.allow_pickle:
             self._refuse_pickle()
         else:
             self._viewer.receive(payload)
@@ -188,7 +196,7 @@ class ServerConnection(MessageReceiver):
                 self._ping()
 
 
-class ViewerFactory(Factory):
+class ServerConnectionFactory(Factory):
     """
     Connections for one L{Viewer}, of the camera named C{camera} (the server's first one if empty).
 

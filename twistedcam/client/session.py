@@ -10,8 +10,8 @@ from twisted.logger import Logger
 from twistedcam import codec
 from twistedcam.codec import CodecError
 from twistedcam.frame import Frame, FrameError
-from twistedcam.pacing.tcp_link import Meter
-from twistedcam.wire.framing import PICKLE
+from twistedcam.rates import Meter
+from twistedcam.wire.framing import PICKLE_FIRST_BYTE
 
 log = Logger()
 
@@ -133,7 +133,11 @@ class Viewer:
         if self._over:
             return
         try:
-            frame = self._read_pickle(payload) if payload[0] == PICKLE else Frame.from_jpeg(payload, self.server_time)
+            frame = (
+                self._read_pickle(payload)
+                if payload[0] == PICKLE_FIRST_BYTE
+                else Frame.from_jpeg(payload, self.server_time)
+            )
         except (FrameError, CodecError) as error:
             if not self.broken:
                 log.warn("broken frames are passed over, the first one: {error}", error=error)

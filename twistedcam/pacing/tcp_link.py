@@ -2,57 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import random
 import socket
 import struct
 import sys
-from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
-
-MOST_FPS = 1000  # that anybody may ask for
-
-
-class RateLimit:
-    """Says which of a run of pictures are due, so that they come to at most C{fps} a second; 0 is no limit."""
-
-    # Cameras are not exact: a picture that is this share of a period early is still on time.
-    _SLACK = 0.1
-
-    def __init__(self, fps: float) -> None:
-        self._period = 1 / fps if fps else 0.0
-        self._next = -math.inf
-
-    def due(self, seconds: float) -> bool:
-        """Whether the picture taken at C{seconds} is due; any clock will do, and it may jump."""
-        early = self._next - seconds
-        slack = self._period * self._SLACK
-        if slack < early <= self._period + slack:
-            return False
-        if abs(early) > self._period + slack:  # the first one, or a gap, or the clock was set
-            self._next = seconds
-        self._next += self._period
-        return True
-
-
-class Meter:
-    """Frames a second over the last two seconds, however few or many; times may be of any one clock."""
-
-    _WINDOW_SECONDS = 2.0
-    _MOST_REMEMBERED = 500
-
-    def __init__(self) -> None:
-        self._times: deque[float] = deque(maxlen=self._MOST_REMEMBERED)
-
-    def add(self, seconds: float) -> None:
-        """A frame was there at C{seconds}."""
-        self._times.append(seconds)
-
-    def fps(self, now: float) -> float:
-        """The rate at the time C{now}."""
-        return sum(now - self._WINDOW_SECONDS < seconds for seconds in self._times) / self._WINDOW_SECONDS
-
 
 LOW_WATER_BYTES = 16 * 1024
 SMALL_SEND_BUFFER_BYTES = 32 * 1024
@@ -77,7 +32,7 @@ _SHORTEST_WINDOW_WAIT_SECONDS = 0.005
 _WINDOW_WAIT_GROWTH = 0.25
 
 
-class Largest:
+class WindowedMax:
     """The largest of the values of the last 5 to 10 seconds."""
 
     _PERIOD_SECONDS = 5.0
@@ -155,8 +110,8 @@ class Link:
         self._is_tcp = handle.family in (socket.AF_INET, socket.AF_INET6)
         self._measures = self._is_tcp and sys.platform == "linux"
         self._clean = 0
-        self._rate = Largest(seconds())
-        self._window = Largest(seconds())
+        self._rate = WindowedMax(seconds())
+        self._window = WindowedMax(seconds())
         self._full_since: float | None = None  # the viewer's window
         self._empty_at = seconds()
         self.fast = False

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ISSLTransport
-from twisted.internet.protocol import ServerFactory, connectionDone
-from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
+from twisted.internet.interfaces import IDelayedCall, ISSLTransport
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from twistedcam.access.guards import Turns
 from twistedcam.hub import Hub
 from twistedcam.interfaces import AccessDeniedError, IGuard
-from twistedcam.net import describe, is_local
+from twistedcam.net import is_local
 from twistedcam.pacing.quality_ladder import Ladder
-from twistedcam.pacing.tcp_link import MOST_FPS
 from twistedcam.pacing.transport_sink import PROGRESS_SECONDS, TransportSink
+from twistedcam.rates import MAX_FPS
 from twistedcam.wire.framing import MAX_BYTES_FROM_VIEWER, PREFIX, TLS_HANDSHAKE, MessageReceiver, pack_json
 
-log = Logger()
+if TYPE_CHECKING:
+    from twistedcam.server.factory import ViewerServerFactory
 
 HELLO_SECONDS = 10.0
-MAX_VIEWERS = 500
 LEFT = "it left"
-_SWEEP_SECONDS = 1.0
 _MOST_MESSAGES_A_SWEEP = 100  # a viewer of ours sends one a second, and a handful at its beginning
 
 
@@ -43,7 +38,7 @@ class ViewerConnection(MessageReceiver):
 
     MAX_LENGTH = MAX_BYTES_FROM_VIEWER
 
-    factory: CameraFactory
+    factory: ViewerServerFactory
 
     def __init__(self, peer: str, host: str, guard: IGuard | None) -> None:
         super().__init__()
@@ -174,8 +169,8 @@ class ViewerConnection(MessageReceiver):
 
     def _hello(self, message: dict[str, Any]) -> None:
         camera, fps = message.get("camera"), message.get("fps", 0)
-        if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 <= fps <= MOST_FPS:
-            self._dismiss(f"fps is to be a number from 0 to {MOST_FPS:.0f}, 0 for all")
+        if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 <= fps <= MAX_FPS:
+            self._dismiss(f"fps is to be a number from 0 to {MAX_FPS:.0f}, 0 for all")
             return
         hubs = self.factory.hubs
         name = next(iter(hubs)) if camera is None else str(camera)
@@ -222,94 +217,12 @@ class ViewerConnection(MessageReceiver):
             del self._questions[kind]
 
 
-def _pong(factory: CameraFactory, ping: dict[str, Any]) -> dict[str, Any]:
+def _pong(factory: ViewerServerFactory, ping: dict[str, Any]) -> dict[str, Any]:
     return {"type": "pong", "sent": ping.get("sent"), "clock": time.time()}
 
 
-def _cameras(factory: CameraFactory, question: dict[str, Any]) -> dict[str, Any]:
+def _cameras(factory: ViewerServerFactory, question: dict[str, Any]) -> dict[str, Any]:
     return {"type": "cameras", "cameras": list(factory.hubs)}
 
 
 _ANSWERS = {"ping": _pong, "cameras": _cameras}
-
-
-class CameraFactory(ServerFactory):
-    """
-    Everybody who watches over the wire.
-
-    C{hubs} maps each camera's name to the hub of its JPEG frames, the first
-    being the default; C{silent_hub} feeds those who have not said hello;
-    C{make_guard} makes the guard of each connection, None for an open door;
-    C{count_viewers} counts towards C{max_viewers} those who watch in other ways, too. C{smaller} maps a camera's name
-    to hubs of ever smaller pictures, for viewers whose links cannot take the full ones. C{turns} are for all attempts
-    to get in, in other ways as well.
-    """
-
-    noisy = False
-
-    def __init__(
-        self,
-        clock: IReactorTime,
-        hubs: Mapping[str, Hub],
-        silent_hub: Hub,
-        make_guard: Callable[[], IGuard | None] = lambda: None,
-        max_viewers: int = MAX_VIEWERS,
-        count_viewers: Callable[[], int] | None = None,
-        smaller: Mapping[str, Sequence[Hub]] = MappingProxyType({}),
-    ) -> None:
-        self.clock = clock
-        self.max_viewers = max_viewers
-        self.turns = Turns(clock)
-        self._make_guard = make_guard
-        self._count_viewers = count_viewers or self._count_own_viewers
-        self.hubs = hubs
-        self.smaller = smaller
-        self.silent_hub = silent_hub
-        self.viewers: set[ViewerConnection] = set()
-        self._sweep = LoopingCall(self._sweep_viewers)
-        self._sweep.clock = clock
-
-    @property
-    def sends_pickles(self) -> bool:
-        """Whether who says nothing gets something other than JPEGs."""
-        return self.silent_hub not in self.hubs.values()
-
-    def has_room(self) -> bool:
-        """Whether one more may watch."""
-        return self._count_viewers() < self.max_viewers
-
-    def _count_own_viewers(self) -> int:
-        return sum(viewer.is_watching for viewer in self.viewers)
-
-    def is_crowded(self) -> bool:
-        """Whether more wait to be let in than could all watch: strangers are not to take the place of viewers."""
-        return sum(not viewer.is_watching for viewer in self.viewers) > self.max_viewers
-
-    def startFactory(self) -> None:
-        self._sweep.start(_SWEEP_SECONDS, now=False)
-
-    def stopFactory(self) -> None:
-        self._sweep.stop()
-        for viewer in tuple(self.viewers):
-            viewer.refuse("the server stops")
-
-    def buildProtocol(self, addr: IAddress | None) -> ViewerConnection:  # type: ignore[override]
-        viewer = ViewerConnection(describe(addr), getattr(addr, "host", ""), self._make_guard())
-        viewer.factory = self
-        return viewer
-
-    def joined(self, viewer: ViewerConnection) -> None:
-        """A viewer's connection is there."""
-        self.viewers.add(viewer)
-        log.info("viewer {peer} came, {count} watching", peer=viewer.peer, count=len(self.viewers))
-
-    def left(self, viewer: ViewerConnection) -> None:
-        """A viewer's connection is gone."""
-        self.viewers.discard(viewer)
-        count = len(self.viewers)
-        log.info("viewer {peer} gone ({reason}), {count} watching", peer=viewer.peer, reason=viewer.reason, count=count)
-
-    def _sweep_viewers(self) -> None:
-        now = self.clock.seconds()
-        for viewer in tuple(self.viewers):
-            viewer.sweep(now)

@@ -20,8 +20,8 @@ from twisted.web.static import Data
 
 from twistedcam.capture.encoder import encoding_for
 from twistedcam.hub import Hub
-from twistedcam.pacing.tcp_link import MOST_FPS
-from twistedcam.web.site import Plain
+from twistedcam.rates import MAX_FPS
+from twistedcam.web.responses import DynamicResource, TextResource
 from twistedcam.web.stream import STREAM_TYPE, Snapshot, Stream
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _PAGE = {
     "icon.svg": ("icon.svg", "image/svg+xml"),
 }
 
-_FULL = Plain(http.SERVICE_UNAVAILABLE, "as many watch as may, try again later", {"Retry-After": "5"})
+_FULL = TextResource(http.SERVICE_UNAVAILABLE, "as many watch as may, try again later", {"Retry-After": "5"})
 
 
 class QueryError(ValueError):
@@ -75,14 +75,14 @@ class Pictures(Resource):
             return Pictures(self._answer, self._names, name)
         if self._name is None and not name:
             return self
-        return Plain(http.NOT_FOUND, f"there is no camera {name!r:.60} here; there is: {', '.join(self._names)}")
+        return TextResource(http.NOT_FOUND, f"there is no camera {name!r:.60} here; there is: {', '.join(self._names)}")
 
     def render_GET(self, request: Request) -> Any:
         """A stream or a picture."""
         try:
             return self._answer(request, self._name or self._names[0])
         except QueryError as error:
-            return Plain(http.BAD_REQUEST, str(error)).render(request)
+            return TextResource(http.BAD_REQUEST, str(error)).render(request)
 
 
 class Root(Resource):
@@ -96,7 +96,9 @@ class Root(Resource):
     def getChild(self, path: bytes, request: Request) -> IResource:
         """The page, at the root itself."""
         if path or request.postpath:
-            return Plain(http.NOT_FOUND, "there is nothing here; there is: /, /stream, /snapshot, /state, /metrics")
+            return TextResource(
+                http.NOT_FOUND, "there is nothing here; there is: /, /stream, /snapshot, /state, /metrics"
+            )
         return self
 
     def render_GET(self, request: Request) -> Any:
@@ -105,24 +107,8 @@ class Root(Resource):
         if not action:
             return self._page.render(request)
         if action not in self._actions:
-            return Plain(http.BAD_REQUEST, "action is to be stream or snapshot").render(request)
+            return TextResource(http.BAD_REQUEST, "action is to be stream or snapshot").render(request)
         return self._actions[action].render(request)
-
-
-class Rendered(Resource):
-    """What C{make} gives at each request: its type, and itself."""
-
-    isLeaf = True
-
-    def __init__(self, make: Callable[[Request], tuple[str, bytes]]) -> None:
-        super().__init__()
-        self._make = make
-
-    def render_GET(self, request: Request) -> bytes:
-        """It, made now."""
-        kind, content = self._make(request)
-        request.setHeader("Content-Type", kind)
-        return content
 
 
 class WebFace(Service):
@@ -157,9 +143,9 @@ class WebFace(Service):
         leaves = {
             "stream": stream,
             "snapshot": snapshot,
-            "state": Rendered(lambda request: ("application/json", json.dumps(state()).encode())),
-            "metrics": Rendered(lambda request: metrics(request.getHeader("accept") or "")),
-            "healthz": Plain(http.OK, "ok"),
+            "state": DynamicResource(lambda request: ("application/json", json.dumps(state()).encode())),
+            "metrics": DynamicResource(lambda request: metrics(request.getHeader("accept") or "")),
+            "healthz": TextResource(http.OK, "ok"),
         }
         for path, resource in {**files, **leaves}.items():
             root.putChild(path.encode(), resource)
@@ -183,7 +169,7 @@ class WebFace(Service):
         return camera.hubs[encoding_for(width, camera.width)]
 
     def _stream(self, request: Request, name: str) -> Any:
-        hub, fps = self._hub(request, name), number(request, "fps", 0, MOST_FPS, 0)
+        hub, fps = self._hub(request, name), number(request, "fps", 0, MAX_FPS, 0)
         if not self._has_room():
             return _FULL.render(request)
         if request.method == b"HEAD":

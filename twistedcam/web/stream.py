@@ -16,7 +16,7 @@ from twistedcam.hub import Hub, Outlet
 from twistedcam.interfaces import ISink
 from twistedcam.net import describe
 from twistedcam.pacing.transport_sink import PROGRESS_SECONDS, TransportSink
-from twistedcam.web.site import Plain
+from twistedcam.web.responses import TextResource
 
 log = Logger()
 
@@ -95,7 +95,7 @@ class Snapshot:
 
     def _too_late(self) -> None:
         self._end()
-        self._request.render(Plain(http.SERVICE_UNAVAILABLE, "there is no picture yet", {"Retry-After": "1"}))
+        self._request.render(TextResource(http.SERVICE_UNAVAILABLE, "there is no picture yet", {"Retry-After": "1"}))
 
     def _end(self) -> None:
         self._over = True

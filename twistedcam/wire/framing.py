@@ -20,7 +20,7 @@ PREFIX = struct.Struct("<Q")
 MAX_BYTES_FROM_VIEWER = 4 * 1024
 MAX_BYTES_FROM_SERVER = 64 * 1024 * 1024
 
-JPEG, JSON, PICKLE = 0xFF, 0x7B, 0x80
+JPEG_FIRST_BYTE, JSON_FIRST_BYTE, PICKLE_FIRST_BYTE = 0xFF, 0x7B, 0x80
 
 # How TLS begins, where it meets somebody who does not speak it.
 TLS_HANDSHAKE, TLS_ALERT = b"\x16\x03", b"\x15\x03"
@@ -174,7 +174,7 @@ class MessageReceiver(Int64StringReceiver):
     Whatever is not in C{accepted} is refused at its first byte, before the rest of it is kept.
     """
 
-    accepted: tuple[int, ...] = (JSON,)
+    accepted: tuple[int, ...] = (JSON_FIRST_BYTE,)
 
     def frameReceived(self, payload: bytes) -> None:
         """A JPEG or a pickle has come, neither of them looked into yet."""
@@ -195,7 +195,7 @@ class MessageReceiver(Int64StringReceiver):
     def stringReceived(self, string: bytes) -> None:
         if not string:
             self.refuse("an empty message came")
-        elif string[0] == JSON:
+        elif string[0] == JSON_FIRST_BYTE:
             self._json(string)
         else:
             self.frameReceived(string)

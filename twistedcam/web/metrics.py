@@ -1,0 +1,126 @@
+"""Metrics for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+
+from twistedcam.hub import Tally
+from twistedcam.web.status import VERSIONS, outlets
+
+if TYPE_CHECKING:
+    from twistedcam.capture.service import Capture
+
+
+# Frames are there within milliseconds on a fast link, and within seconds on the thinnest.
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_LOOK_SECONDS = 1.0
+
+
+class Metrics(Service, Collector):
+    """
+    What Prometheus scrapes: counted where it happens and read when it is asked for.
+
+    How old what each viewer was last sent is, and how far it is, is looked at once a second: to note it for each frame
+    would cost as much as to send it.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._cameras: dict[str, Capture] = {}
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        self._capture_seconds = Histogram(
+            "twistedcam_capture_seconds",
+            "From the moment a picture was taken to its frame.",
+            ["camera"],
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._age_seconds = Histogram(
+            "twistedcam_viewer_age_seconds",
+            "Age of the picture that a viewer was last sent, of each viewer once a second.",
+            ["camera"],
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._looks = LoopingCall(self._look)
+        self._looks.clock = clock
+
+    def watch_over(self, camera: Capture) -> None:
+        """Tell of C{camera}, too."""
+        self._cameras[camera.camera] = camera
+
+    def on_encoded(self, camera: str) -> Callable[[float], None]:
+        """What is to be told how many seconds each picture of C{camera} took to be a frame."""
+        return self._capture_seconds.labels(camera).observe
+
+    def startService(self) -> None:
+        """Look at the viewers' ages from now on."""
+        super().startService()
+        self._looks.start(_LOOK_SECONDS, now=False)
+
+    def stopService(self) -> None:
+        """Look no more."""
+        super().stopService()
+        self._looks.stop()
+
+    def _look(self) -> None:
+        now = self._looks.clock.seconds()
+        for name, camera in self._cameras.items():
+            ages = self._age_seconds.labels(name)
+            for _, outlet in outlets(camera):
+                outlet.look(now)
+                if outlet.newest is not None:
+                    ages.observe(outlet.newest.age or 0.0)
+
+    def render(self, accept: str) -> tuple[str, bytes]:
+        """The content type, and all of it in the form that the Accept header asks for."""
+        encode, kind = choose_encoder(accept)
+        return kind, encode(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """What was counted until now."""
+        yield InfoMetricFamily("twistedcam", "Versions.", VERSIONS)
+        for name, text, read in _COUNTERS:
+            family = CounterMetricFamily(f"twistedcam_{name}", text, labels=["camera"])
+            for camera in self._cameras.values():
+                family.add_metric([camera.camera], read(camera))
+            yield family
+        viewers = GaugeMetricFamily("twistedcam_viewers", "Who watch now.", labels=["camera", "encoding"])
+        live = GaugeMetricFamily(
+            "twistedcam_camera_state", "1 for the state the camera is in.", labels=["camera", "state"]
+        )
+        for camera in self._cameras.values():
+            for encoding, hub in camera.hubs.items():
+                viewers.add_metric([camera.camera, encoding], len(hub))
+            for one in ("closed", "opening", "live", "lost"):
+                live.add_metric([camera.camera, one], float(camera.state == one))
+        yield viewers
+        yield live
+
+
+def _tally(camera: Capture) -> Tally:
+    total = Tally()
+    for hub in camera.hubs.values():
+        total.add(hub.tally())
+    return total
+
+
+_COUNTERS: tuple[tuple[str, str, Callable[[Any], float]], ...] = (
+    ("frames_captured", "Pictures taken from the camera.", lambda camera: camera.grabbed),
+    ("frames_encoded", "Frames made of them, one for each encoding in use.", lambda camera: camera.encoded),
+    ("frames_broken", "Pictures that were of no use.", lambda camera: camera.broken),
+    ("camera_losses", "Times that the camera was lost.", lambda camera: camera.losses),
+    ("frames_sent", "Frames sent to viewers.", lambda camera: _tally(camera).begun),
+    ("frames_dropped", "Frames that a newer one replaced before a viewer took them.", lambda c: _tally(c).dropped),
+    ("sent_bytes", "Bytes of frames sent to viewers.", lambda camera: _tally(camera).sent_bytes),
+)

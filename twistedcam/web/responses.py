@@ -1,0 +1,44 @@
+"""Small resources: a line of text, and content made at each request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+
+class TextResource(Resource):
+    """One line of text."""
+
+    isLeaf = True
+
+    def __init__(self, code: int, text: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__()
+        self._code = code
+        self._text = text
+        self._headers = headers or {}
+
+    def render(self, request: Request) -> bytes:
+        """The line."""
+        request.setResponseCode(self._code)
+        request.setHeader("Content-Type", "text/plain; charset=utf-8")
+        for name, value in self._headers.items():
+            request.setHeader(name, value)
+        return f"{self._text}\n".encode()
+
+
+class DynamicResource(Resource):
+    """What C{make} gives at each request: its type, and itself."""
+
+    isLeaf = True
+
+    def __init__(self, make: Callable[[Request], tuple[str, bytes]]) -> None:
+        super().__init__()
+        self._make = make
+
+    def render_GET(self, request: Request) -> bytes:
+        """It, made now."""
+        kind, content = self._make(request)
+        request.setHeader("Content-Type", kind)
+        return content
