@@ -7,8 +7,6 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
-from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -109,13 +107,3 @@ class ProcessTestCase(TestCase):
 def turn() -> Deferred[None]:
     """Fires in the reactor's next turn."""
     return deferLater(reactor, 0.001)  # type: ignore[arg-type]
-
-
-def coroutine(test: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Let a test be an C{async def}."""
-
-    def run(self: Any) -> Deferred[Any]:
-        return Deferred.fromCoroutine(test(self))
-
-    run.__name__, run.__doc__ = test.__name__, test.__doc__
-    return run

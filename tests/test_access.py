@@ -21,7 +21,6 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from tests.processes import coroutine
 from tests.server.test_connection import frame, make_certificate
 from twistedcam.access.admission import LoginThrottle
 from twistedcam.access.credentials import KeyCredentials, NoCredentials, PasswordCredentials
@@ -105,14 +104,12 @@ class AccessTests(TestCase):
         self.hub.publish(picture())
         await self.shown
 
-    @coroutine
     async def test_key(self) -> None:
         """Who has the key sees the camera."""
         share, port = await self.share()
         await self.watch(port, lambda: KeyCredentials(share.secret), self.unchecked())
         await self.is_shown()
 
-    @coroutine
     async def test_wrong_key(self) -> None:
         """With another key the viewer sees that this is not its server, and proves nothing to it."""
         _, port = await self.share()
@@ -120,7 +117,6 @@ class AccessTests(TestCase):
         self.assertIn("the server does not have this key", await self.failure)
         self.assertFalse(self.hub.is_watched)
 
-    @coroutine
     async def test_man_in_the_middle(self) -> None:
         """Who ends TLS himself and hands on all that is said gets no frame, though both sides have the key."""
         share, port = await self.share()
@@ -135,7 +131,6 @@ class AccessTests(TestCase):
         self.assertFalse(self.hub.is_watched)
         self.assertEqual(self.frames, [])
 
-    @coroutine
     async def test_false_server_without_challenge(self) -> None:
         """A server that sends frames without asking for the key is not the one that the key is for."""
         port = await self.serve(wrap=lambda f: TLSMemoryBIOFactory(make_certificate().options(), False, f))
@@ -145,7 +140,6 @@ class AccessTests(TestCase):
         self.assertIn("not the one that the key is for", await self.failure)
         self.assertEqual(self.frames, [])
 
-    @coroutine
     async def test_no_key(self) -> None:
         """A viewer without a key, over TLS or not, is told what it lacks."""
         _, port = await self.share()
@@ -156,28 +150,24 @@ class AccessTests(TestCase):
         self.assertIn("say --key", await self.failure)
         self.assertFalse(self.hub.is_watched)
 
-    @coroutine
     async def test_tls_to_plain(self) -> None:
         """A viewer that speaks TLS to a server that does not is told so."""
         port = await self.serve()
         await self.watch(port, lambda: KeyCredentials(make_secret()), self.unchecked())
         self.assertIn("does not speak TLS", await self.failure)
 
-    @coroutine
     async def test_strange_certificate(self) -> None:
         """With --tls a certificate that nobody vouches for is refused."""
         _, port = await self.share()
         await self.watch(port, NoCredentials, optionsForClientTLS("127.0.0.1"))
         self.assertRegex(await self.failure, "not to be trusted|for another name")
 
-    @coroutine
     async def test_password(self) -> None:
         """Name and password let in, on this machine also without TLS."""
         port = await self.serve(lambda: PasswordGuard(make_portal([CHECKER])))
         await self.watch(port, lambda: PasswordCredentials("me", "secret"))
         await self.is_shown()
 
-    @coroutine
     async def test_wrong_password(self) -> None:
         """A wrong password, an unknown name, or none at all is refused in one line, after a moment."""
         port = await self.serve(lambda: PasswordGuard(make_portal([CHECKER])))

@@ -12,7 +12,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint, serverFromString
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 import twistedcam
-from tests.processes import ProcessTestCase, Running, coroutine, turn
+from tests.processes import ProcessTestCase, Running, turn
 from tests.test_recording import times
 from tests.web.test_resources import frame
 from twistedcam.app.api import ServeError, _parse
@@ -39,7 +39,6 @@ class WatchTests(TestCase):
         self.addCleanup(port.stopListening)
         return f"tcp:127.0.0.1:{port.getHost().port}"
 
-    @coroutine
     async def test_newest(self) -> None:
         """Each turn gives the newest frame; those that came meanwhile are passed over; leaving ends the connection."""
         endpoint = await self.serve()
@@ -63,7 +62,6 @@ class WatchTests(TestCase):
             return
         self.hub.publish(frame(sequence))
 
-    @coroutine
     async def test_refused(self) -> None:
         """What another attempt would not change is raised."""
         endpoint = await self.serve()
@@ -74,7 +72,6 @@ class WatchTests(TestCase):
             await turn()
         self.assertEqual([call for call in reactor.getDelayedCalls() if "_client_service" in str(call)], [])  # type: ignore
 
-    @coroutine
     async def test_over_unix(self) -> None:
         """Any endpoint will do."""
         path = os.path.relpath(self.mktemp())
@@ -141,7 +138,6 @@ class ScriptTests(ProcessTestCase):
         running = self.twistd("camstream", *words, "--listen", "tcp:0:interface=127.0.0.1")
         return (await running.said(r"listening on (127\.0\.0\.1:\d+)"))[1]
 
-    @coroutine
     async def test_client(self) -> None:
         """Client reads as cv2.VideoCapture does, always the newest, with its metadata, and ends when it is closed."""
         address = await self.server("desk=test")
@@ -165,7 +161,6 @@ class ScriptTests(ProcessTestCase):
         for line in ("True (240, 320, 3) uint8 desk live", "passed over", "age True", "False (False, None)"):
             self.assertIn(line, script.output)
 
-    @coroutine
     async def test_client_without(self) -> None:
         """Without a server a read says so after its time; without the camera it raises; with a lost one it has none."""
         address = await self.server("/dev/video63")
@@ -185,7 +180,6 @@ class ScriptTests(ProcessTestCase):
         self.assertIn("there is no camera 'cellar' here; there is: video63", script.output)
         self.assertNotIn("Traceback", script.output)
 
-    @coroutine
     async def test_serve(self) -> None:
         """A script's images are served, and asked for only while somebody watches; an interrupt is the end."""
         script = self.script(
@@ -204,7 +198,6 @@ class ScriptTests(ProcessTestCase):
         self.assertEqual(await script.ended, 0)
         self.assertNotIn("Traceback", script.output)
 
-    @coroutine
     async def test_serve_what_cannot_be(self) -> None:
         """What cannot be served is an error that says what to write instead."""
         script = self.script(
@@ -219,7 +212,6 @@ class ScriptTests(ProcessTestCase):
         self.assertIn("--quality: '0' is not a whole number", script.output)
         self.assertIn("would show the camera to other machines", script.output)
 
-    @coroutine
     async def test_motion(self) -> None:
         """The example that marks what moves: a camera watched and served again in one script."""
         example = self.example("motion.py", await self.server(), "unix:camera")
@@ -227,14 +219,12 @@ class ScriptTests(ProcessTestCase):
         viewer = self.watch("--camera", "motion", "--frames", "20")
         self.assertEqual(await viewer.ended, 0, example.output)
 
-    @coroutine
     async def test_grab(self) -> None:
         """The example that grabs one picture."""
         example = self.example("grab.py", await self.server(), "now.jpg")
         self.assertEqual(await example.ended, 0, example.output)
         self.assertEqual(Frame.from_jpeg(Path(self.folder, "now.jpg").read_bytes()).camera, "test")
 
-    @coroutine
     async def test_timelapse(self) -> None:
         """The example that makes a time-lapse: its video shows the pictures 25 a second."""
         example = self.example("timelapse.py", await self.server(), "0.1", "10", "short.mkv")

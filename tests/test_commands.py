@@ -20,7 +20,7 @@ from twisted.internet.task import deferLater
 from twisted.python import usage
 from twisted.trial.unittest import TestCase
 
-from tests.processes import ProcessTestCase, coroutine
+from tests.processes import ProcessTestCase
 from twistedcam import client_tap, tap
 from twistedcam.frame import NO_SIGNAL, Frame
 
@@ -28,7 +28,6 @@ from twistedcam.frame import NO_SIGNAL, Frame
 class PluginTests(ProcessTestCase):
     """Both commands are there."""
 
-    @coroutine
     async def test_listed(self) -> None:
         """twistd and twist list both plugins."""
         for program in ("twistd", "twist"):
@@ -37,7 +36,6 @@ class PluginTests(ProcessTestCase):
             self.assertRegex(shown.output, r"(?m)^\s+camstream +\S")
             self.assertRegex(shown.output, r"(?m)^\s+camstream-client +\S")
 
-    @coroutine
     async def test_twist(self) -> None:
         """The server runs under twist as well, which starts services in a way of its own."""
         server = self.start("twist", "--log-format=text", "camstream", "--camera", "test", "--listen", "unix:camera")
@@ -48,7 +46,6 @@ class PluginTests(ProcessTestCase):
 class WatchTests(ProcessTestCase):
     """A server and its viewers."""
 
-    @coroutine
     async def test_watch(self) -> None:
         """A viewer sees so many frames and ends with 0, telling what it saw; the server tells how to watch it."""
         server = self.twistd("camstream", "--camera", "test", "--listen", "tcp:0:interface=127.0.0.1")
@@ -57,7 +54,6 @@ class WatchTests(ProcessTestCase):
         self.assertEqual(await viewer.ended, 0)
         self.assertRegex(viewer.output, r"1\d frames in .* fps, \d+ dropped, age [\d.]+ ms")
 
-    @coroutine
     async def test_one_folder(self) -> None:
         """A server and several viewers share a folder, in the background or not, and leave nothing in it."""
         server = self.serve("--camera", "test")
@@ -72,7 +68,6 @@ class WatchTests(ProcessTestCase):
         self.assertRegex(log.read_text(), "5 frames in")
         self.assertEqual(sorted(os.listdir(self.folder)), ["camera", "camera.lock", "viewer.log"])
 
-    @coroutine
     async def test_viewer_first_and_restart(self) -> None:
         """A viewer may come before the server, and goes on by itself after the server was killed and started again."""
         viewer = self.watch()
@@ -88,7 +83,6 @@ class WatchTests(ProcessTestCase):
         await viewer.ended
         self.assertNotIn("Traceback", viewer.output)
 
-    @coroutine
     async def test_no_camera(self) -> None:
         """Without its camera the server runs on and serves a card that says so."""
         server = self.serve("--camera", "/dev/video63")
@@ -101,7 +95,6 @@ class WatchTests(ProcessTestCase):
         self.assertIsNotNone(frame.since)
         self.assertIn("no live picture", viewer.output)
 
-    @coroutine
     async def test_two_cameras(self) -> None:
         """One camera that is missing touches no other."""
         server = self.serve("--camera", "door=/dev/video63", "--camera", "desk=test")
@@ -112,7 +105,6 @@ class WatchTests(ProcessTestCase):
         self.assertEqual(await viewer.ended, 0)
         self.assertIn(" 0 dropped", viewer.output)
 
-    @coroutine
     async def test_signals(self) -> None:
         """TERM and INT end server and viewer cleanly, whether the camera is idle, live or missing."""
         for camera, state in (("test", "gone"), ("test", ": live"), ("/dev/video63", "no signal")):
@@ -128,7 +120,6 @@ class WatchTests(ProcessTestCase):
                     self.assertNotIn("Traceback", running.output)
                     self.assertNotIn("Unhandled", running.output)
 
-    @coroutine
     async def test_garbage(self) -> None:
         """A viewer that is none is ended in one line, and the others notice nothing."""
         server = self.serve("--camera", "test")
@@ -148,7 +139,6 @@ class WatchTests(ProcessTestCase):
 class TutorialTests(ProcessTestCase):
     """The tutorial's own scripts, both ways."""
 
-    @coroutine
     async def test_its_client(self) -> None:
         """The tutorial's client gets the arrays it expects from --codec pickle, and our viewer gets JPEGs there."""
         server = self.twistd(
@@ -161,7 +151,6 @@ class TutorialTests(ProcessTestCase):
         viewer = self.twistd("camstream-client", "--port", port, "--headless", "--frames", "5")
         self.assertEqual(await viewer.ended, 0)
 
-    @coroutine
     async def test_its_server(self) -> None:
         """Our viewer shows the tutorial's server when told to, and refuses it otherwise in one line."""
         server = self.start("tutorial_server.py")
@@ -185,7 +174,6 @@ class MistakeTests(ProcessTestCase):
         self.assertNotIn("Unhandled", running.output)
         return running.output
 
-    @coroutine
     async def test_port_in_use(self) -> None:
         """A port that is taken is named, with the way out; the server that has it goes on."""
         server = self.twistd("camstream", "--camera", "test", "--listen", "tcp:0:interface=127.0.0.1")
@@ -194,7 +182,6 @@ class MistakeTests(ProcessTestCase):
         self.assertIn(f"cannot listen on tcp:{port}:interface=127.0.0.1: it is in use", said)
         self.assertEqual(await self.twistd("camstream-client", "--port", port, "--headless", "--frames", "2").ended, 0)
 
-    @coroutine
     async def test_port_in_use_in_the_background(self) -> None:
         """In the background, too, it is said before the prompt is back, with a status that is not 0."""
         server = self.twistd("camstream", "--camera", "test", "--listen", "tcp:0:interface=127.0.0.1")
@@ -214,7 +201,6 @@ class MistakeTests(ProcessTestCase):
         while Path(self.folder, "twistd.pid").exists():  # it goes when the message has been handed on
             await deferLater(reactor, 0.01)  # type: ignore[arg-type]
 
-    @coroutine
     async def test_not_unasked(self) -> None:
         """The camera is not shown to other machines unless that is said; with --open it is."""
         said = await self.fails("camstream", "--camera", "test", "--listen", "tcp:0")
@@ -223,13 +209,11 @@ class MistakeTests(ProcessTestCase):
         await server.said("watch with: ")
         self.assertNotIn("127.0.1.1", server.output)
 
-    @coroutine
     async def test_unknown_host(self) -> None:
         """A host that does not resolve ends the viewer: there is nothing to wait for."""
         said = await self.fails("camstream-client", "--host", "no-such-host.invalid", "--headless")
         self.assertIn("the host of no-such-host.invalid:9999 is not known", said)
 
-    @coroutine
     async def test_web_server(self) -> None:
         """A web server on the port is recognised, Twisted's and Python's."""
         for command, module in (("twistd", "-n"), ("python", "-m")):
@@ -244,7 +228,6 @@ class MistakeTests(ProcessTestCase):
             self.assertIn("no camstream server", said)
             await self.finish(server)
 
-    @coroutine
     async def test_unknown_camera(self) -> None:
         """A camera the server does not have is an error that names those it has."""
         server = self.serve("--camera", "desk=test")
@@ -256,7 +239,6 @@ class MistakeTests(ProcessTestCase):
 class DeploymentTests(ProcessTestCase):
     """As a service of the system."""
 
-    @coroutine
     async def test_socket_activation(self) -> None:
         """The service serves on a socket that systemd has opened for it, with a log for the journal."""
         program = (
@@ -279,7 +261,6 @@ class DeploymentTests(ProcessTestCase):
         self.assertEqual(await self.twistd("camstream-client", "--port", port, "--headless", "--frames", "3").ended, 0)
         self.assertRegex(server.output, r"(?m)^<6>viewer 127\.0\.0\.1:\d+ came, 1 watching$")
 
-    @coroutine
     async def test_usual_http_port_taken(self) -> None:
         """Where the web face's usual port is taken, or where it may not listen, that is a warning and no end."""
         words = ("camstream", "--camera", "test", "--listen", "unix:camera")
@@ -295,7 +276,6 @@ class DeploymentTests(ProcessTestCase):
         await second.said(f"not listening on tcp:{port}:interface=127.0.0.1: it is in use")
         await second.said("listening on other")
 
-    @coroutine
     async def test_javascript(self) -> None:
         """A client in another language, written from docs/protocol.md, sees frames and their true age."""
         server = self.twistd("camstream", "--camera", "desk=test", "--listen", "tcp:0:interface=127.0.0.1")
@@ -313,7 +293,6 @@ class DeploymentTests(ProcessTestCase):
 class ShareTests(ProcessTestCase):
     """Watching from another machine."""
 
-    @coroutine
     async def test_share(self) -> None:
         """--share prints the line to paste, whose key lets in and stays out of the log; --renew makes it useless."""
         words = ("camstream", "--camera", "test", "--share", "--state-dir", "state", "--listen", "tcp:0")
@@ -331,7 +310,6 @@ class ShareTests(ProcessTestCase):
         self.assertEqual(await viewer.ended, 1)
         self.assertIn("the server does not have this key", viewer.output)
 
-    @coroutine
     async def test_auth(self) -> None:
         """With --auth and an ssl endpoint, who has name and password is let in over TLS that is checked."""
         write_certificate(Path(self.folder))

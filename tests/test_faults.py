@@ -20,7 +20,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
-from tests.processes import ProcessTestCase, Running, coroutine, turn
+from tests.processes import ProcessTestCase, Running, turn
 from tests.server.test_connection import frame
 from twistedcam.client.app import Program
 from twistedcam.client.connection import RETRY, ServerConnectionFactory
@@ -78,7 +78,6 @@ class FaultTestCase(ProcessTestCase):
 class CameraFaultTests(FaultTestCase):
     """Cameras that are not as they should be."""
 
-    @coroutine
     async def test_hanging(self) -> None:
         """A read that never returns: lost after 5 s, opened anew, shown again, and no reason for the end to wait."""
         server = self.serve("--camera", "plugin:hanging")
@@ -91,7 +90,6 @@ class CameraFaultTests(FaultTestCase):
         await viewer.ended
         self.assert_clean(viewer)
 
-    @coroutine
     async def test_broken_pictures(self) -> None:
         """None, no array, no pixels, seven channels, half a JPEG: passed over and told once each, the rest is shown."""
         server = self.serve("--camera", "plugin:breaking")
@@ -104,7 +102,6 @@ class CameraFaultTests(FaultTestCase):
         self.assertNotIn("no signal", server.output)
         await self.ends_cleanly(server)
 
-    @coroutine
     async def test_size_changes(self) -> None:
         """Pictures that change their size while running go on, down to a single pixel."""
         server = self.serve("--camera", "plugin:resizing")
@@ -114,7 +111,6 @@ class CameraFaultTests(FaultTestCase):
         self.assertIn(" 0 dropped", viewer.output)
         await self.ends_cleanly(server)
 
-    @coroutine
     async def test_unforeseen(self) -> None:
         """A camera whose code fails in a way of its own is lost and tried again, with its traceback in the log."""
         server = self.serve("--camera", "plugin:failing")
@@ -127,7 +123,6 @@ class CameraFaultTests(FaultTestCase):
 class SignalTests(FaultTestCase):
     """The three signals that end a program."""
 
-    @coroutine
     async def test_every_state(self) -> None:
         """TERM, INT and HUP end server and viewer cleanly and by that signal: idle, live, without camera or server."""
         for name in ("TERM", "INT", "HUP"):
@@ -144,7 +139,6 @@ class SignalTests(FaultTestCase):
             await alone.said("nothing listens|No such file")
             await self.ends_cleanly(alone, name)
 
-    @coroutine
     async def test_nohup(self) -> None:
         """Who was started with SIGHUP ignored goes on."""
         words = ("-n", "camstream", "--camera", "test", "--listen", "unix:camera")
@@ -167,7 +161,6 @@ class ClockTests(FaultTestCase):
         partial.write_text("-3600")
         partial.rename(Path(self.folder, "skew"))
 
-    @coroutine
     async def test_server(self) -> None:
         """Set back by an hour on the server: the frames go on, and their ages are what they were."""
         server = self.skewed("camstream", "--camera", "test", "--listen", "unix:camera")
@@ -178,7 +171,6 @@ class ClockTests(FaultTestCase):
         self.assertEqual(await viewer.ended, 0)
         self.assertRegex(viewer.output, r"age [\d.]{3,6} ms \(p99 [\d.]{3,6} ms\)")  # not an hour, nor less than none
 
-    @coroutine
     async def test_viewer(self) -> None:
         """Set back by an hour on the viewer: pings, ages and reconnecting go on."""
         server = self.serve("--camera", "test")
@@ -213,12 +205,10 @@ class CrowdTests(FaultTestCase):
         self.assertEqual(await self.twistd(*words, "5").ended, 0)
         await self.ends_cleanly(server)
 
-    @coroutine
     async def test_descriptors_exhausted(self) -> None:
         """With 64 descriptors and 100 connections who is in loses no frame; when they have gone there is room again."""
         await self.viewer_loses_nothing(self.serve_tcp(shell="ulimit -n 64"), 60, 100)
 
-    @coroutine
     async def test_more_descriptors(self) -> None:
         """Where the system gives few descriptors to who does not ask, a server with more viewers than that asks."""
         server = self.serve_tcp(shell="ulimit -Sn 64")
@@ -229,13 +219,11 @@ class CrowdTests(FaultTestCase):
             connection.close()
         await self.ends_cleanly(server)
 
-    @coroutine
     async def test_a_thousand_connections(self) -> None:
         """A thousand who connect at once take no frame from who is in; those above the limit are refused."""
         server = self.serve_tcp("--max-viewers", "100")
         await self.viewer_loses_nothing(server, 90, 1000, "refused: 100 are watching")
 
-    @coroutine
     async def test_slow_hellos(self) -> None:
         """500 who begin a hello and never end it keep nobody out, take no frame from who is in, and are ended."""
         server = self.serve_tcp("--auth", "memory:me:secret")
@@ -252,7 +240,6 @@ class CrowdTests(FaultTestCase):
         await server.said("it was not let in within 10 s")
         await self.ends_cleanly(server)
 
-    @coroutine
     async def test_garbage(self) -> None:
         """10 MB of garbage and an announced 2^63 bytes end their connections with a reason, nothing kept."""
         server = self.serve_tcp()
@@ -270,7 +257,6 @@ class CrowdTests(FaultTestCase):
 class SoakTests(FaultTestCase):
     """A short form of benchmarks.soak."""
 
-    @coroutine
     async def test_nothing_grows(self) -> None:
         """Viewers that come and go, and a camera that is lost again and again, leave no descriptor and no thread."""
         listen = ("--listen", "tcp:0:interface=127.0.0.1")
@@ -295,7 +281,6 @@ class SoakTests(FaultTestCase):
 class SlowViewerTests(TestCase):
     """Viewers that do not take what they are sent, over real sockets, with the clock in our hands."""
 
-    @coroutine
     async def test_bounded_and_ended(self) -> None:
         """Who reads nothing, or a byte a second, holds less than 64 kB of ours alone however large frames are."""
         clock, hub = Clock(), Hub()
@@ -326,7 +311,6 @@ class SlowViewerTests(TestCase):
 class RestartTests(FaultTestCase):
     """The server is killed."""
 
-    @coroutine
     async def test_fifty_viewers(self) -> None:
         """Fifty viewers are all back after the server was killed and started again."""
         server = self.serve("--camera", "test")
@@ -388,7 +372,6 @@ class HostileServerTests(TestCase):
         self.addCleanup(program.stopService)
         return program, display, ended
 
-    @coroutine
     async def test_flood(self) -> None:
         """Under thousands of frames a second the window shows the newest and q is heard."""
         program, display, ended = await self.program(Flood)
@@ -400,7 +383,6 @@ class HostileServerTests(TestCase):
         ended.addTimeout(5, reactor)  # type: ignore[arg-type]
         self.assertEqual(await ended, 0)
 
-    @coroutine
     async def test_bombs(self) -> None:
         """A picture that claims to be huge is passed over, and q is heard."""
         at = _SMALL_JPEG.index(b"\xff\xc0")
@@ -420,7 +402,6 @@ class HostileServerTests(TestCase):
         display.keys.append("q")
         self.assertEqual(await ended, 0)
 
-    @coroutine
     async def test_endless(self) -> None:
         """A message that is announced as endless ends the connection, in one line, before any of it is kept."""
 
@@ -437,7 +418,6 @@ class HostileServerTests(TestCase):
 class DiskTests(FaultTestCase):
     """No room for what is to be written."""
 
-    @coroutine
     async def test_snapshot(self) -> None:
         """Where the system takes only a part of a snapshot, that is told in a line, and no part of it stays."""
         server = self.serve("--camera", "test", "--width", "640")

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from twisted.trial.unittest import TestCase
 
-from tests.processes import ProcessTestCase, coroutine, turn
+from tests.processes import ProcessTestCase, turn
 from twistedcam import recording
 from twistedcam.client.recorder import Recorder
 from twistedcam.codec import encode_jpeg, encode_pickle
@@ -120,7 +120,6 @@ class RecorderTests(TestCase):
 class ProcessTests(ProcessTestCase):
     """The viewer as people start it."""
 
-    @coroutine
     async def test_record(self) -> None:
         """--record writes each frame, and an end that is none leaves what was written so far."""
         server = self.serve("--camera", "test")
@@ -138,7 +137,6 @@ class ProcessTests(ProcessTestCase):
         self.assertEqual(killed.signalled, signal.SIGKILL)
         self.assertGreater(len(times(path)), 20)
 
-    @coroutine
     async def test_disk_full(self) -> None:
         """Without a window a recording that cannot go on is the end, with status 1 and one line."""
         server = self.serve("--camera", "test")
@@ -149,7 +147,6 @@ class ProcessTests(ProcessTestCase):
         self.assertRegex(viewer.output, "the recording has ended: .*File too large")
         self.assertNotIn("Traceback", viewer.output)
 
-    @coroutine
     async def test_time_lapse(self) -> None:
         """--snapshot-every writes pictures of their own, one in so many seconds."""
         server = self.serve("--camera", "test")
@@ -158,7 +155,6 @@ class ProcessTests(ProcessTestCase):
         pictures = [name for name in os.listdir(self.folder) if name.endswith(".jpg")]
         self.assertTrue(3 <= len(pictures) <= 8, pictures)
 
-    @coroutine
     async def test_list(self) -> None:
         """--list prints the server's cameras."""
         server = self.serve("--camera", "desk=test", "--camera", "door=test")

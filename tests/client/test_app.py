@@ -12,7 +12,6 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from tests.processes import coroutine
 from twistedcam.client import snapshot
 from twistedcam.client.app import Program
 from twistedcam.client_tap import Options
@@ -69,7 +68,6 @@ class ProgramTests(TestCase):
         image = self.display.images[-1]
         return abs(float(image.mean()) - lightness) < 1 and int(image.max()) - int(image.min()) < 3
 
-    @coroutine
     async def test_show_and_quit(self) -> None:
         """The window says that it waits for a picture, shows those that come, and q ends with status 0."""
         await self.serve()
@@ -82,7 +80,6 @@ class ProgramTests(TestCase):
         self.display.keys.append("q")
         self.assertEqual(await self.left, 0)
 
-    @coroutine
     async def test_status(self) -> None:
         """The overlay tells camera, state, rate, age and what was dropped."""
         await self.serve()
@@ -97,7 +94,6 @@ class ProgramTests(TestCase):
         self.assertRegex(age, r"^age \d+ ms$")
         self.assertEqual(dropped, f"{5 - program.window.shown} frames dropped")  # type: ignore[union-attr]
 
-    @coroutine
     async def test_next_camera(self) -> None:
         """Key n goes on to the server's next camera, and round to the first; a new connection stays with it."""
         port = await self.serve()
@@ -119,7 +115,6 @@ class ProgramTests(TestCase):
         self.display.keys.append("n")
         await self.until(lambda: self.hub.is_watched and not self.door.is_watched)
 
-    @coroutine
     async def test_record(self) -> None:
         """Key r records until it is pressed again, and the picture says so meanwhile."""
         path = self.mktemp() + ".mkv"
@@ -140,7 +135,6 @@ class ProgramTests(TestCase):
         await self.until(lambda: not program._recorder.is_recording)
         self.assertGreater(os.path.getsize(path), 500)
 
-    @coroutine
     async def test_reconnecting(self) -> None:
         """When the server goes, the picture says so; when another comes, the first old picture is not taken for new."""
         port = await self.serve()
@@ -157,7 +151,6 @@ class ProgramTests(TestCase):
         self.publish(120)
         await self.until(lambda: self.shows(120))
 
-    @coroutine
     async def test_closed(self) -> None:
         """Closing the window is the end, with status 0."""
         await self.serve()
@@ -165,14 +158,12 @@ class ProgramTests(TestCase):
         self.display.open = False
         self.assertEqual(await self.left, 0)
 
-    @coroutine
     async def test_unknown_camera(self) -> None:
         """What cannot be had ends the program with status 1."""
         await self.serve()
         self.program("--camera", "cellar")
         self.assertEqual(await self.left, 1)
 
-    @coroutine
     async def test_snapshot_folder_gone(self) -> None:
         """A snapshot that cannot be written after all ends with status 1."""
         await self.serve()

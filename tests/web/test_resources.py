@@ -21,7 +21,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from tests.processes import coroutine, turn
+from tests.processes import turn
 from twistedcam.access.admission import LoginThrottle
 from twistedcam.access.guards import PasswordGuard, make_portal
 from twistedcam.access.share import load
@@ -167,7 +167,6 @@ class WebTestCase(TestCase):
 class PageTests(WebTestCase):
     """What is not pictures."""
 
-    @coroutine
     async def test_page(self) -> None:
         """The page and its files are there, with what keeps others' pages and scripts out of it."""
         await self.serve()
@@ -180,7 +179,6 @@ class PageTests(WebTestCase):
             self.assertNotIn("access-control", answer.head)
             self.assertIn("cross-origin-resource-policy: same-origin", answer.head)
 
-    @coroutine
     async def test_state(self) -> None:
         """The state tells of each camera and of each viewer, also of one that has been sent nothing yet."""
         await self.serve()
@@ -199,7 +197,6 @@ class PageTests(WebTestCase):
         self.assertEqual((second["address"], second["age"]), ("somebody", None))
         self.assertIn("twisted", said["versions"])
 
-    @coroutine
     async def test_metrics(self) -> None:
         """What Prometheus reads is what happened."""
         await self.serve()
@@ -223,7 +220,6 @@ class PageTests(WebTestCase):
         self.assertGreater(found["twistedcam_sent_bytes_total", "desk", None], len(PICTURE))
         self.assertEqual((await self.ask("/healthz")).body, b"ok\n")
 
-    @coroutine
     async def test_mistakes(self) -> None:
         """What cannot be answered is told in one line, with what can be."""
         await self.serve()
@@ -247,7 +243,6 @@ class PageTests(WebTestCase):
             self.assertIn("content-type: text/plain", answer.head)
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    @coroutine
     async def test_methods(self) -> None:
         """Only GET and HEAD are of use here, and bodies and endless lines of none."""
         await self.serve()
@@ -264,7 +259,6 @@ class PageTests(WebTestCase):
         self.assertIn((await self.ask("/" + "a" * 20_000)).received[:12], (b"", b"HTTP/1.1 400"))
         self.assertIn((await self.ask("/", Long="a" * 20_000)).received[:12], (b"", b"HTTP/1.1 400"))
 
-    @coroutine
     async def test_rebinding(self) -> None:
         """A page elsewhere whose name leads to this machine is told nothing."""
         await self.serve()
@@ -279,7 +273,6 @@ class PageTests(WebTestCase):
         for name in ("localhost", "127.0.0.1:80", "[::1]:80", "LOCALHOST:8080", "cam.localhost"):
             self.assertEqual((await self.ask("/state", Host=name)).status, 200, name)
 
-    @coroutine
     async def test_other_origins(self) -> None:
         """Pages of an origin that was asked for may read what is served."""
         self.origin = "http://dashboard.example"
@@ -303,7 +296,6 @@ class StreamTests(WebTestCase):
         """Wait until somebody watches C{hub}."""
         await self.until(lambda: hub.is_watched)
 
-    @coroutine
     async def test_stream(self) -> None:
         """Each viewer gets each frame whole, under its own name or mjpg-streamer's."""
         await self.serve()
@@ -317,14 +309,12 @@ class StreamTests(WebTestCase):
             self.assertEqual([got.sequence for got in stream.frames()], list(range(10)))
             self.assertIn("multipart/x-mixed-replace; boundary=twistedcam-frame", stream.head)
 
-    @coroutine
     async def test_other_camera(self) -> None:
         """A camera's name may hold what has to be quoted."""
         await self.serve()
         await self.send("/stream/front%20door")
         await self.until(lambda: self.cameras["front door"].hubs[ENCODING_JPEG].is_watched)
 
-    @coroutine
     async def test_sizes(self) -> None:
         """Who asks for smaller pictures gets those of the next larger size that all share."""
         await self.serve()
@@ -336,7 +326,6 @@ class StreamTests(WebTestCase):
             stream.transport.abortConnection()  # type: ignore[attr-defined]
             await self.until(lambda: not status.count_viewers(self.cameras))
 
-    @coroutine
     async def test_rate(self) -> None:
         """Who asks for fewer frames gets fewer."""
         await self.serve()
@@ -349,7 +338,6 @@ class StreamTests(WebTestCase):
         await self.have(2, stream)
         self.assertEqual([got.sequence for got in stream.frames()], [0, 4])
 
-    @coroutine
     async def test_newest_wins(self) -> None:
         """A reader that stops gets what had begun, whole, and then the newest; one that never reads again is ended."""
         await self.serve()
@@ -374,7 +362,6 @@ class StreamTests(WebTestCase):
         await self.until(lambda: not self.hub.is_watched)
         self.assertEqual(self.face.streams, set())
 
-    @coroutine
     async def test_leaving(self) -> None:
         """Who leaves amid a frame leaves nothing behind, here or in the log."""
         await self.serve()
@@ -389,7 +376,6 @@ class StreamTests(WebTestCase):
             await self.until(lambda: not self.hub.is_watched)
         self.assertEqual((self.face.streams, self.flushLoggedErrors()), (set(), []))
 
-    @coroutine
     async def test_full(self) -> None:
         """Where as many watch as may, one more is told to come again."""
         self.has_room = False
@@ -399,7 +385,6 @@ class StreamTests(WebTestCase):
             self.assertEqual(answer.status, 503)
             self.assertIn("retry-after", answer.head)
 
-    @coroutine
     async def test_tls(self) -> None:
         """Over TLS frames are whole, and the newest wins, too; who speaks plain HTTP is told."""
         share = load(Path(self.mktemp()))
@@ -425,7 +410,6 @@ class StreamTests(WebTestCase):
 class SnapshotTests(WebTestCase):
     """Single pictures."""
 
-    @coroutine
     async def test_fresh(self) -> None:
         """A picture that is there and fresh enough is given at once."""
         await self.serve()
@@ -438,7 +422,6 @@ class SnapshotTests(WebTestCase):
             self.assertIn("x-state: live", answer.head)
         self.assertEqual(len(self.hub), 1)
 
-    @coroutine
     async def test_woken(self) -> None:
         """Where nobody watched, and where the newest is too old, a new picture is waited for."""
         await self.serve()
@@ -452,7 +435,6 @@ class SnapshotTests(WebTestCase):
         self.assertEqual(Frame.from_jpeg(answer.body).sequence, 2)
         self.assertFalse(self.hub.is_watched)
 
-    @coroutine
     async def test_none(self) -> None:
         """Where no picture comes, that is told after a while, and nobody waits any more."""
         await self.serve()
@@ -463,7 +445,6 @@ class SnapshotTests(WebTestCase):
         self.assertEqual(answer.status, 503)
         self.assertFalse(self.hub.is_watched)
 
-    @coroutine
     async def test_leaving(self) -> None:
         """Who does not wait for the picture leaves nothing behind."""
         await self.serve()
@@ -483,7 +464,6 @@ class DoorTests(WebTestCase):
         """An Authorization header."""
         return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
 
-    @coroutine
     async def test_password(self) -> None:
         """Nothing at all is shown without name and password, and failures come ever more slowly."""
         turns = LoginThrottle(self.clock)
@@ -505,7 +485,6 @@ class DoorTests(WebTestCase):
         self.clock.advance(700)
         self.assertEqual((await self.ask("/state", Authorization=self.basic("me", "secret"))).status, 200)
 
-    @coroutine
     async def test_leaving_while_held_up(self) -> None:
         """Who fails and leaves before it is told makes no error."""
         portal = make_portal([InMemoryUsernamePasswordDatabaseDontUse(me=b"secret")])
@@ -521,7 +500,6 @@ class DoorTests(WebTestCase):
         self.clock.advance(10)
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    @coroutine
     async def test_link(self) -> None:
         """The link becomes a cookie and leaves the address; the token is a password, too; guesses are held up."""
         token = web_token(make_secret())

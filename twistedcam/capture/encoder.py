@@ -23,9 +23,8 @@ SMALLER = ("jpeg/2", "jpeg/4")  # what a link that cannot take the full pictures
 
 def encoding_for(width: int, full_width: int) -> str:
     """The JPEG encoding with the smallest pictures of at least C{width} pixels, where the full size is this wide."""
-    return next(
-        (name for name, divisor in reversed(_DIVISORS.items()) if full_width // divisor >= width), ENCODING_JPEG
-    )
+    large_enough = (name for name, divisor in reversed(_DIVISORS.items()) if full_width // divisor >= width)
+    return next(large_enough, ENCODING_JPEG)
 
 
 @dataclass(frozen=True)

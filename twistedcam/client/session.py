@@ -133,11 +133,8 @@ class Viewer:
         if self._over:
             return
         try:
-            frame = (
-                self._read_pickle(payload)
-                if payload[0] == PICKLE_FIRST_BYTE
-                else Frame.from_jpeg(payload, self.server_time)
-            )
+            is_pickle = payload[0] == PICKLE_FIRST_BYTE
+            frame = self._read_pickle(payload) if is_pickle else Frame.from_jpeg(payload, self.server_time)
         except (FrameError, CodecError) as error:
             if not self.broken:
                 log.warn("broken frames are passed over, the first one: {error}", error=error)
