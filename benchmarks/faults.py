@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.processes import cpu_seconds, memory, twistd
-from twistedcam.wire.framing import pack_json
+from twistedcam.wire.messages import Ping, pack
 
 _TESTS = Path(__file__).parent.parent / "tests"
 _STALLED = 200
@@ -150,7 +150,7 @@ def restart() -> None:
 def flood() -> None:
     """What pings without end take."""
     server = Server()
-    pings = pack_json({"type": "ping", "sent": 1.0}) * 10_000
+    pings = pack(Ping(1.0)) * 10_000
     with viewers(server.port, 1) as (connection,):
         server.said(" came")
         before = cpu_seconds(server.process.pid)

@@ -73,8 +73,8 @@ class Keeping(MessageReceiver):
     def frameReceived(self, payload: bytes) -> None:
         self.got.append(payload)
 
-    def jsonReceived(self, message: dict[str, Any]) -> None:
-        self.got.append(json.dumps(message))
+    def jsonReceived(self, payload: bytes) -> None:
+        self.got.append(payload)
 
     def refuse(self, reason: str) -> None:
         self.got.append(reason)

@@ -21,6 +21,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
+from tests.raw_messages import pack_json
 from tests.server.test_connection import frame, make_certificate
 from twistedcam.access.admission import LoginThrottle
 from twistedcam.access.credentials import KeyCredentials, NoCredentials, PasswordCredentials
@@ -36,7 +37,7 @@ from twistedcam.interfaces import AccessDeniedError, ICredentials, IGuard
 from twistedcam.server.connection import HELLO_SECONDS
 from twistedcam.server.factory import ViewerServerFactory
 from twistedcam.testing import RecordingSink
-from twistedcam.wire.framing import pack_json
+from twistedcam.wire.messages import Hello
 
 CHECKER = InMemoryUsernamePasswordDatabaseDontUse(me=b"secret")
 
@@ -352,24 +353,24 @@ class KeyGuardTests(TestCase):
     def setUp(self) -> None:
         self.guard = KeyGuard(make_secret(), b"certificate")
 
-    def admit(self, hello: dict[str, Any]) -> Any:
+    def admit(self, hello: Hello) -> Any:
         """What becomes of a hello."""
         return self.successResultOf(Deferred.fromCoroutine(self.guard.admit(hello, True)))
 
-    def denied(self, hello: dict[str, Any]) -> None:
+    def denied(self, hello: Hello) -> None:
         """Check that a hello is refused."""
         self.failureResultOf(Deferred.fromCoroutine(self.guard.admit(hello, True)), AccessDeniedError)
 
     def test_strange_hellos(self) -> None:
         """Whatever a hello holds, it is a question answered or a refusal."""
-        for hello in ({}, {"nonce": 1}, {"nonce": "short"}, {"nonce": "x" * 1000}, {"proof": None}, {"proof": "x"}):
-            self.denied(dict(hello))
+        for hello in (Hello(), Hello(proof="x"), Hello(user="me", password="secret")):
+            self.denied(hello)
 
     def test_server_proof_is_no_viewer_proof(self) -> None:
         """The server's own proof, sent back to it, lets nobody in; nor does a second question."""
-        challenge = self.admit({"nonce": "n" * 32})
-        self.denied({"nonce": "n" * 32, "proof": challenge["proof"]})
-        self.denied({"nonce": "m" * 32})
+        challenge = self.admit(Hello(nonce="n" * 32))
+        self.denied(Hello(nonce="n" * 32, proof=challenge.proof))
+        self.denied(Hello(nonce="m" * 32))
 
 
 class TurnsTests(TestCase):

@@ -21,6 +21,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
 from tests.processes import ProcessTestCase, Running, turn
+from tests.raw_messages import pack_json
 from tests.server.test_connection import frame
 from twistedcam.client.app import Program
 from twistedcam.client.connection import RETRY, ServerConnectionFactory
@@ -32,7 +33,7 @@ from twistedcam.hub import Hub
 from twistedcam.pacing.transport_sink import PROGRESS_SECONDS
 from twistedcam.server.factory import ViewerServerFactory
 from twistedcam.testing import RecordingDisplay
-from twistedcam.wire.framing import PREFIX, pack, pack_json
+from twistedcam.wire.framing import PREFIX, pack
 
 _SMALL_JPEG = encode_jpeg(np.zeros((8, 8, 3), np.uint8))
 

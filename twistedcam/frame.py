@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from twistedcam.wire.fields import MAX_TEXT, FieldError, as_count, as_seconds, as_text, load_object
 from twistedcam.wire.framing import pack
 
 LIVE = "live"
 NO_SIGNAL = "no-signal"
 
 BOUNDARY = b"twistedcam-frame"  # between the parts of a multipart HTTP stream, which begins with one
-
-MAX_TEXT = 200  # characters of a camera's name or a reason: a comment segment has to hold both
 
 _SOI = b"\xff\xd8"
 _APP0, _COM, _SOS, _EOI = 0xE0, 0xFE, 0xDA, 0xD9
@@ -169,37 +168,21 @@ def _parse_metadata(comment: bytes) -> dict[str, Any] | None:
     if comment[:1] != b"{":
         return None
     try:
-        found = json.loads(comment)
-        if not isinstance(found, dict) or "sequence" not in found:
+        found = load_object(comment)
+        if "sequence" not in found:
             return None
         return {
-            "camera": _text(found["camera"]),
-            "sequence": _whole(found["sequence"]),
-            "captured": _seconds(found["captured"]),
-            "state": _text(found["state"]),
-            "reason": _text(found.get("reason", "")),
-            "since": _seconds(found.get("since")),
-            "scale": _whole(found.get("scale", 1)),
+            "camera": as_text("camera", found.get("camera")),
+            "sequence": as_count("sequence", found["sequence"]),
+            "captured": _seconds("captured", found.get("captured")),
+            "state": as_text("state", found.get("state")),
+            "reason": as_text("reason", found.get("reason", "")),
+            "since": _seconds("since", found.get("since")),
+            "scale": as_count("scale", found.get("scale", 1)),
         }
-    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        raise FrameError(f"the frame's metadata is damaged: {error!r}") from None
+    except FieldError as error:
+        raise FrameError(f"the frame's metadata is damaged: {error}") from None
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r:.40} is not text")
-    return value[:MAX_TEXT]
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise TypeError(f"{value!r:.40} is not a number of this kind")
-    return value
-
-
-def _seconds(value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
-        raise TypeError(f"{value!r:.40} is not a time")
-    return float(value)
+def _seconds(name: str, value: object) -> float | None:
+    return None if value is None else as_seconds(name, value)

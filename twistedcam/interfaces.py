@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zope.interface import Attribute, Interface
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from twistedcam.codec import Image
     from twistedcam.frame import Frame
+    from twistedcam.wire.messages import Challenge, Hello
 
 
 class CameraError(Exception):
@@ -82,9 +83,9 @@ class AccessDeniedError(Exception):
 class IGuard(Interface):
     """Decides whether one connection's viewer may watch."""
 
-    def admit(hello: dict[str, Any], is_private: bool) -> Awaitable[dict[str, Any] | None]:
+    def admit(hello: Hello, is_private: bool) -> Awaitable[Challenge | None]:
         """
-        None when the viewer may watch, or what to send when another hello is wanted. Raises L{AccessDeniedError}.
+        None when the viewer may watch, or the challenge that another hello is to answer. Raises L{AccessDeniedError}.
 
         C{is_private} says whether nobody else can read what was said: TLS, or this machine.
         """
@@ -95,8 +96,8 @@ class ICredentials(Interface):
 
     admits_frames = Attribute("Whether what the server sends may be shown yet.")
 
-    def hello(transport: ITransport) -> dict[str, Any]:
-        """What to add to the hello. Raises L{AccessDeniedError} if this connection is not safe enough for it."""
+    def hello(plain: Hello, transport: ITransport) -> Hello:
+        """C{plain} with credentials. Raises L{AccessDeniedError} if this connection is not safe enough for them."""
 
-    def answer(challenge: dict[str, Any], transport: ITransport) -> dict[str, Any]:
-        """What to add to the next hello. Raises L{AccessDeniedError} if the server is not the right one."""
+    def answer(challenge: Challenge, plain: Hello, transport: ITransport) -> Hello:
+        """C{plain} with the answer to C{challenge}. Raises L{AccessDeniedError} if the server is not the right one."""

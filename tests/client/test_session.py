@@ -17,11 +17,12 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
+from tests.raw_messages import pack_json
 from twistedcam.client.connection import ReportingEndpoint, ServerConnection, ServerConnectionFactory
 from twistedcam.client.session import CONNECTED, CONNECTING, RECONNECTING, ServerClock, Viewer
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import Frame, stamp
-from twistedcam.wire.framing import PREFIX, pack, pack_json
+from twistedcam.wire.framing import PREFIX, pack
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LOST = Failure(ConnectionDone())

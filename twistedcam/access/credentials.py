@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from twistedcam.access.share import fingerprint
 from twistedcam.access.sharekey import is_proof, prove, read_key
 from twistedcam.interfaces import AccessDeniedError, ICredentials
 from twistedcam.net import is_local
+from twistedcam.wire.messages import Challenge, Hello
 
 
 @implementer(ICredentials)
@@ -23,11 +25,11 @@ class NoCredentials:
 
     admits_frames = True
 
-    def hello(self, transport: Any) -> dict[str, Any]:
+    def hello(self, plain: Hello, transport: Any) -> Hello:
         """Nothing to add."""
-        return {}
+        return plain
 
-    def answer(self, challenge: dict[str, Any], transport: Any) -> dict[str, Any]:
+    def answer(self, challenge: Challenge, plain: Hello, transport: Any) -> Hello:
         """We have no key."""
         raise AccessDeniedError("the server asks for a key: say --key")
 
@@ -41,20 +43,19 @@ class KeyCredentials:
         self._nonce = secrets.token_hex(16)
         self.admits_frames = False
 
-    def hello(self, transport: Any) -> dict[str, Any]:
+    def hello(self, plain: Hello, transport: Any) -> Hello:
         """Our nonce."""
-        return {"nonce": self._nonce}
+        return replace(plain, nonce=self._nonce)
 
-    def answer(self, challenge: dict[str, Any], transport: Any) -> dict[str, Any]:
+    def answer(self, challenge: Challenge, plain: Hello, transport: Any) -> Hello:
         """Our proof, once the server's has been found good for the certificate it shows."""
-        nonce = challenge.get("nonce")
+        nonce = challenge.nonce
         certificate = fingerprint(Certificate.peerFromTransport(transport))
-        if not isinstance(nonce, str) or not is_proof(
-            challenge.get("proof"), prove(self._secret, "server", self._nonce, nonce, certificate)
-        ):
+        if not is_proof(challenge.proof, prove(self._secret, "server", self._nonce, nonce, certificate)):
             raise AccessDeniedError("the server does not have this key: compare it with the one that the server shows")
         self.admits_frames = True
-        return {"nonce": self._nonce, "proof": prove(self._secret, "viewer", self._nonce, nonce, certificate)}
+        proof = prove(self._secret, "viewer", self._nonce, nonce, certificate)
+        return replace(plain, nonce=self._nonce, proof=proof)
 
 
 def use_key(text: str) -> tuple[CertificateOptions, Callable[[], ICredentials]]:
@@ -74,12 +75,12 @@ class PasswordCredentials:
         self._user = user
         self._password = password
 
-    def hello(self, transport: Any) -> dict[str, Any]:
+    def hello(self, plain: Hello, transport: Any) -> Hello:
         """Both."""
         if not ISSLTransport.providedBy(transport) and not is_local(transport.getPeer()):
             raise AccessDeniedError("a password is not sent to another machine without TLS: say --tls")
-        return {"user": self._user, "password": self._password}
+        return replace(plain, user=self._user, password=self._password)
 
-    def answer(self, challenge: dict[str, Any], transport: Any) -> dict[str, Any]:
+    def answer(self, challenge: Challenge, plain: Hello, transport: Any) -> Hello:
         """We have no key."""
         raise AccessDeniedError("the server asks for a key and not for a password: say --key")

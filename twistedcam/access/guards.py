@@ -16,10 +16,9 @@ from zope.interface import Interface, implementer
 
 from twistedcam.access.sharekey import is_proof, prove
 from twistedcam.interfaces import AccessDeniedError, IGuard
+from twistedcam.wire.messages import Challenge, Hello
 
 log = Logger()
-
-_LONGEST_NONCE = 100  # characters
 
 
 @implementer(IGuard)
@@ -31,21 +30,21 @@ class KeyGuard:
         self._fingerprint = fingerprint
         self._viewer_nonce = self._server_nonce = ""
 
-    async def admit(self, hello: dict[str, Any], is_private: bool) -> dict[str, Any] | None:
+    async def admit(self, hello: Hello, is_private: bool) -> Challenge | None:
         """A first hello brings a nonce and gets ours and our proof; the second brings the viewer's proof."""
-        if "proof" not in hello:
-            return self._challenge(hello.get("nonce"))
-        if not self._server_nonce or not is_proof(hello["proof"], self._prove("viewer")):
+        if hello.proof is None:
+            return self._challenge(hello.nonce)
+        if not self._server_nonce or not is_proof(hello.proof, self._prove("viewer")):
             raise AccessDeniedError("the key is wrong")
         return None
 
-    def _challenge(self, nonce: object) -> dict[str, Any]:
-        if not isinstance(nonce, str) or not 16 <= len(nonce) <= _LONGEST_NONCE:
+    def _challenge(self, nonce: str | None) -> Challenge:
+        if nonce is None:
             raise AccessDeniedError("this camera is shared by a key: say --key")
         if self._server_nonce:
             raise AccessDeniedError("a second nonce came")
         self._viewer_nonce, self._server_nonce = nonce, secrets.token_hex(16)
-        return {"type": "challenge", "nonce": self._server_nonce, "proof": self._prove("server")}
+        return Challenge(self._server_nonce, self._prove("server"))
 
     def _prove(self, role: str) -> str:
         return prove(self._secret, role, self._viewer_nonce, self._server_nonce, self._fingerprint)
@@ -91,15 +90,14 @@ class PasswordGuard:
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
 
-    async def admit(self, hello: dict[str, Any], is_private: bool) -> dict[str, Any] | None:
+    async def admit(self, hello: Hello, is_private: bool) -> Challenge | None:
         """The hello brings both."""
-        user, password = hello.get("user"), hello.get("password")
-        if not isinstance(user, str) or not isinstance(password, str):
+        if hello.user is None or hello.password is None:
             raise AccessDeniedError("this camera asks for a name and a password: say --user")
         if not is_private:
             raise AccessDeniedError("passwords are taken over TLS only")
         try:
-            await self._portal.login(_Password(user.encode(), password.encode()), None, _IWatching)
+            await self._portal.login(_Password(hello.user.encode(), hello.password.encode()), None, _IWatching)
         except UnauthorizedLogin:
             raise AccessDeniedError("name or password is wrong") from None
         except CancelledError:

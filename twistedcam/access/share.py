@@ -17,7 +17,9 @@ from twisted.internet.ssl import Certificate, CertificateOptions, PrivateCertifi
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from twistedcam.access.sharekey import KeyTextError, make_secret, read_key, write_key
-from twistedcam.wire.framing import TLS_HANDSHAKE, pack_json
+from twistedcam.wire import messages
+from twistedcam.wire.framing import TLS_HANDSHAKE
+from twistedcam.wire.messages import Refused
 
 _CERTIFICATE, _KEY = "share-certificate.pem", "share-key.txt"
 _VALID = datetime.timedelta(days=36500)  # nobody looks at the date: the key vouches for the certificate
@@ -27,7 +29,7 @@ class ShareError(Exception):
     """What a shared camera needs cannot be kept or read; the text says why."""
 
 
-REFUSAL = pack_json({"type": "refused", "reason": "this camera is shared by a key: say --key"})
+REFUSAL = messages.pack(Refused("this camera is shared by a key: say --key"))
 
 
 class _PoliteTLS(TLSMemoryBIOProtocol):  # type: ignore[misc]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
@@ -26,9 +24,10 @@ from zope.interface import implementer
 
 from twistedcam.access.credentials import NoCredentials
 from twistedcam.client.session import Viewer
-from twistedcam.frame import MAX_TEXT
 from twistedcam.interfaces import AccessDeniedError, ICredentials
 from twistedcam.net import describe
+from twistedcam.wire import messages
+from twistedcam.wire.fields import FieldError
 from twistedcam.wire.framing import (
     JPEG_FIRST_BYTE,
     JSON_FIRST_BYTE,
@@ -38,6 +37,7 @@ from twistedcam.wire.framing import (
     TLS_ALERT,
     MessageReceiver,
 )
+from twistedcam.wire.messages import Cameras, CamerasRequest, Challenge, FromViewer, Hello, Ping, Pong, Refused
 
 log = Logger()
 
@@ -92,28 +92,29 @@ class ServerConnection(MessageReceiver):
         self.factory.connection = None
         if self._pings.running:
             self._pings.stop()
-        why = _explain_tls(reason, self.unfinished_prefix)
+        why = _explain_tls(reason, self._parser.unfinished_prefix)
         if why and not self._refused:
             self._viewer.fail(why)
         self._viewer.disconnected(self._problem)
 
-    def _hello(self, show: Callable[..., dict[str, Any]], *args: object) -> None:
-        """Say hello with what C{show} shows of our credentials."""
+    def _hello(self, sign: Callable[..., Hello], *args: object) -> None:
+        """Say hello with the credentials that C{sign} adds to it."""
+        plain = Hello(self.factory.camera or None, adapt=self.factory.adapt)
         try:
-            shown = show(*args, self.transport)
+            hello = sign(*args, plain, self.transport)
         except AccessDeniedError as denied:
             self.refuse(str(denied))
             return
-        camera = {"camera": self.factory.camera} if self.factory.camera else {}
-        adapt = {} if self.factory.adapt else {"adapt": False}
-        hello = {"type": "hello"} | camera | adapt | shown
         # The blank line is nothing to JSON, but makes a web server answer instead of waiting for more.
-        self.sendString(json.dumps(hello).encode() + b"\r\n\r\n")
+        self.sendString(messages.to_json(hello) + b"\r\n\r\n")
 
     def choose(self, camera: str) -> None:
         """Watch another of the server's cameras from now on."""
         self._viewer.forget()
-        self.sendJSON({"type": "hello", "camera": camera, "adapt": self.factory.adapt})
+        self._send(Hello(camera, adapt=self.factory.adapt))
+
+    def _send(self, message: FromViewer) -> None:
+        self.transport.write(messages.pack(message))
 
     def dataReceived(self, data: bytes) -> None:
         self._heard = self._viewer.monotonic()
@@ -129,32 +130,31 @@ class ServerConnection(MessageReceiver):
         else:
             self._viewer.receive(payload)
 
-    def jsonReceived(self, message: dict[str, Any]) -> None:
+    def jsonReceived(self, payload: bytes) -> None:
         """Take an answer or a refusal; other types are for versions to come."""
-        if message.get("type") == "pong":
+        try:
+            message = messages.parse_from_server(payload)
+        except FieldError as error:
+            self.refuse(f"a message of the server is invalid: {error}")
+            return
+        if isinstance(message, Pong):
             self._pong(message)
-        elif message.get("type") == "challenge":
+        elif isinstance(message, Challenge):
             self._hello(self._credentials.answer, message)
             if not self._refused:
                 self._ping()
-        elif message.get("type") == "cameras":
-            self._take_cameras(message.get("cameras"))
-        elif message.get("type") == "refused":
+        elif isinstance(message, Cameras):
+            self._viewer.told_cameras(list(message.cameras))
+        elif isinstance(message, Refused):
             self._take_refusal(message)
 
-    def _take_refusal(self, message: dict[str, Any]) -> None:
-        reason = f"the server refuses us: {message.get('reason')!s:.200}"
-        if message.get("again") is True:
+    def _take_refusal(self, message: Refused) -> None:
+        reason = f"the server refuses us: {message.reason}"
+        if message.again:
             self._problem = reason
             self.transport.loseConnection()
         else:
             self.refuse(reason)
-
-    def _take_cameras(self, names: object) -> None:
-        if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
-            self._viewer.told_cameras([name[:MAX_TEXT] for name in names])
-        else:
-            self.refuse("the server tells its cameras in a way that is not understood")
 
     def lengthLimitExceeded(self, length: int) -> None:
         start = PREFIX.pack(length)
@@ -178,20 +178,17 @@ class ServerConnection(MessageReceiver):
             self._problem = f"nothing was heard of the server for {SILENCE_SECONDS:g} s"
             self.transport.abortConnection()
             return
-        self.sendJSON({"type": "ping", "sent": now})
+        self._send(Ping(now))
 
-    def _pong(self, message: dict[str, Any]) -> None:
-        sent, clock = message.get("sent"), message.get("clock")
-        now = self._viewer.monotonic()
-        if not isinstance(sent, float) or not isinstance(clock, int | float) or not self._began <= sent <= now:
+    def _pong(self, pong: Pong) -> None:
+        sent, now = pong.sent, self._viewer.monotonic()
+        if not isinstance(sent, float) or not self._began <= sent <= now:
             self.refuse("the server answers a ping that we did not send")
-        elif not abs(clock) < 1e12:
-            self.refuse("the server's clock tells no time")
         else:
             self._pongs += 1
-            self._viewer.pong(sent, clock)
+            self._viewer.pong(sent, pong.clock)
             if self._pongs == 1:  # who is sent pongs has been let in
-                self.sendJSON({"type": "cameras"})
+                self._send(CamerasRequest())
             if self._pongs < _FIRST_PINGS:
                 self._ping()
 

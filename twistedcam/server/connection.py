@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
@@ -17,8 +17,10 @@ from twistedcam.interfaces import AccessDeniedError, IGuard
 from twistedcam.net import is_local
 from twistedcam.pacing.quality_ladder import Ladder
 from twistedcam.pacing.transport_sink import PROGRESS_SECONDS, TransportSink
-from twistedcam.rates import MAX_FPS
-from twistedcam.wire.framing import MAX_BYTES_FROM_VIEWER, PREFIX, TLS_HANDSHAKE, MessageReceiver, pack_json
+from twistedcam.wire import messages
+from twistedcam.wire.fields import FieldError
+from twistedcam.wire.framing import MAX_BYTES_FROM_VIEWER, PREFIX, TLS_HANDSHAKE, MessageReceiver
+from twistedcam.wire.messages import Cameras, CamerasRequest, Hello, Ping, Pong, Refused
 
 if TYPE_CHECKING:
     from twistedcam.server.factory import ViewerServerFactory
@@ -49,7 +51,7 @@ class ViewerConnection(MessageReceiver):
         self._patience: IDelayedCall | None = None
         self.reason = LEFT
         self._place: Ladder | None = None
-        self._questions: dict[str, dict[str, Any]] = {}  # of each kind the newest that waits for its answer
+        self._questions: dict[str, Ping | CamerasRequest] = {}  # of each type the newest that waits for its answer
         self._messages = 0  # since the last sweep
         self._amid_message_since: float | None = None
 
@@ -88,19 +90,24 @@ class ViewerConnection(MessageReceiver):
         self.reason = f"ended: {reason}"
         super().refuse(reason)
 
-    def jsonReceived(self, message: dict[str, Any]) -> None:
+    def jsonReceived(self, payload: bytes) -> None:
         """Do what a hello asks and answer questions; other types are for versions to come."""
         self._amid_message_since = None
         self._messages += 1
-        kind = str(message.get("type"))
         if self._messages > _MOST_MESSAGES_A_SWEEP:
             self.refuse(f"it sent more than {_MOST_MESSAGES_A_SWEEP} messages in a second")
-        elif kind == "hello" and self._guard is not None:
+            return
+        try:
+            message = messages.parse_from_viewer(payload)
+        except FieldError as error:
+            self._dismiss(f"a message is invalid: {error}")
+            return
+        if isinstance(message, Hello) and self._guard is not None:
             self._knock(self._guard, message)
-        elif kind == "hello":
+        elif isinstance(message, Hello):
             self._hello(message)
-        elif kind in _ANSWERS and self._guard is None:
-            self._questions[kind] = message
+        elif message is not None and self._guard is None:
+            self._questions[message.type] = message
             self._answer()
 
     def sweep(self, now: float) -> None:
@@ -110,21 +117,21 @@ class ViewerConnection(MessageReceiver):
             self._place.look()
         if self._sink.has_stalled(now):
             self.refuse(f"it took nothing for {PROGRESS_SECONDS:.0f} s")
-        elif not self.is_amid_message:
+        elif not self._parser.is_amid_message:
             self._amid_message_since = None
         elif self._amid_message_since is None:
             self._amid_message_since = now
         elif now - self._amid_message_since > PROGRESS_SECONDS:
             self.refuse(f"it has sent half a message, and not the rest for {PROGRESS_SECONDS:.0f} s")
 
-    def _knock(self, guard: IGuard, hello: dict[str, Any]) -> None:
+    def _knock(self, guard: IGuard, hello: Hello) -> None:
         if self._admission is not None and not self._admission.called:
             self.refuse("it said hello again before it was answered")
             return
         self._admission = Deferred.fromCoroutine(self._admit(guard, hello))
         self._admission.addErrback(lambda failure: failure.trap(CancelledError))
 
-    async def _admit(self, guard: IGuard, hello: dict[str, Any]) -> None:
+    async def _admit(self, guard: IGuard, hello: Hello) -> None:
         """Let the viewer in, ask it for more, or send it away: in its address's turn."""
         turns = self.factory.turns
         await turns.wait(self._host)
@@ -136,7 +143,7 @@ class ViewerConnection(MessageReceiver):
             self._dismiss(str(denied))
             return
         if question is not None:
-            self.sendJSON(question)
+            self.transport.write(messages.pack(question))
             return
         turns.succeeded(self._host)
         self._guard = None
@@ -167,27 +174,22 @@ class ViewerConnection(MessageReceiver):
         if self._patience is not None and self._patience.active():
             self._patience.cancel()
 
-    def _hello(self, message: dict[str, Any]) -> None:
-        camera, fps = message.get("camera"), message.get("fps", 0)
-        if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 <= fps <= MAX_FPS:
-            self._dismiss(f"fps is to be a number from 0 to {MAX_FPS:.0f}, 0 for all")
-            return
+    def _hello(self, hello: Hello) -> None:
         hubs = self.factory.hubs
-        name = next(iter(hubs)) if camera is None else str(camera)
+        name = next(iter(hubs)) if hello.camera is None else hello.camera
         if name not in hubs:
             self._dismiss(f"there is no camera {name!r:.60} here; there is: {', '.join(hubs)}")
             return
-        adapts = message.get("adapt", True) is not False
-        self._watch([hubs[name], *(self.factory.smaller.get(name, ()) if adapts else ())], fps)
+        self._watch([hubs[name], *(self.factory.smaller.get(name, ()) if hello.adapt else ())], hello.fps)
 
     def _dismiss(self, reason: str, again: bool = False) -> None:
         """Tell the viewer why, and whether to try again; read nothing more, and end its connection."""
-        self._refused = True
+        self._stop_reading()
         self.reason = f"refused: {reason}"
         self._stop_patience()
         self._unwatch()
         self._sink.close()
-        self.sendJSON({"type": "refused", "reason": reason, "again": again})
+        self.transport.write(messages.pack(Refused(reason, again)))
         self.transport.loseConnection()
 
     def _watch(self, hubs: Sequence[Hub], fps: float = 0.0) -> None:
@@ -212,17 +214,12 @@ class ViewerConnection(MessageReceiver):
         """Answer, between frames, what was asked: of each kind at most one answer ever waits."""
         while self._questions:
             kind, question = next(iter(self._questions.items()))
-            if not self._sink.send(pack_json(_ANSWERS[kind](self.factory, question))):
+            if not self._sink.send(messages.pack(_answer_to(question, self.factory))):
                 return
             del self._questions[kind]
 
 
-def _pong(factory: ViewerServerFactory, ping: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "pong", "sent": ping.get("sent"), "clock": time.time()}
-
-
-def _cameras(factory: ViewerServerFactory, question: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "cameras", "cameras": list(factory.hubs)}
-
-
-_ANSWERS = {"ping": _pong, "cameras": _cameras}
+def _answer_to(question: Ping | CamerasRequest, factory: ViewerServerFactory) -> Pong | Cameras:
+    if isinstance(question, Ping):
+        return Pong(question.sent, time.time())
+    return Cameras(tuple(factory.hubs))

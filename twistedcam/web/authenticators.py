@@ -16,6 +16,7 @@ from twistedcam.access.guards import PasswordGuard
 from twistedcam.interfaces import AccessDeniedError
 from twistedcam.net import is_local
 from twistedcam.web.responses import TextResource
+from twistedcam.wire.messages import Hello
 
 COOKIE = "twistedcam"
 _COOKIE_SECONDS = 30 * 24 * 3600
@@ -54,7 +55,7 @@ class BasicAuthenticator:
         host = getattr(request.getClientAddress(), "host", "")
         await self._turns.wait(host)
         try:
-            await self._guard.admit({"user": user, "password": password}, is_private)
+            await self._guard.admit(Hello(user=user, password=password), is_private)
         except AccessDeniedError as denied:
             self._turns.failed(host)
             await self._turns.wait(host)

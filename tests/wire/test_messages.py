@@ -1,0 +1,167 @@
+"""The messages: what is parsed, what is refused, and what is sent."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from twistedcam.wire.fields import FieldError
+from twistedcam.wire.framing import pack as pack_bytes
+from twistedcam.wire.messages import (
+    Cameras,
+    CamerasRequest,
+    Challenge,
+    FromServer,
+    FromViewer,
+    Hello,
+    Ping,
+    Pong,
+    Refused,
+    pack,
+    parse_from_server,
+    parse_from_viewer,
+    to_json,
+)
+
+_VIEWERS: list[FromViewer] = [
+    Hello(),
+    Hello("desk", 12.5, False, "n" * 16, "0f" * 32, "me", "secret"),
+    Ping(),
+    Ping(1.5),
+    Ping("a text"),
+    CamerasRequest(),
+]
+_SERVERS: list[FromServer] = [
+    Challenge("n" * 100, "0f" * 32),
+    Pong(1.5, 1795487331.5),
+    Pong(None, 0.0),
+    Cameras(("desk", "Türe")),
+    Refused("the server is full", True),
+    Refused("no"),
+]
+
+
+def as_bytes(message: dict[str, Any]) -> bytes:
+    """A JSON object's bytes."""
+    return json.dumps(message).encode()
+
+
+class RoundTripTests(SynchronousTestCase):
+    """What is sent is what is parsed."""
+
+    def test_from_viewer(self) -> None:
+        """Each message of a viewer comes out as it went in."""
+        for message in _VIEWERS:
+            self.assertEqual(parse_from_viewer(to_json(message)), message)
+
+    def test_from_server(self) -> None:
+        """Each message of a server comes out as it went in."""
+        for message in _SERVERS:
+            self.assertEqual(parse_from_server(to_json(message)), message)
+
+    def test_golden(self) -> None:
+        """The bytes that older peers know stay: compact, and without what has its default value."""
+        self.assertEqual(to_json(Hello()), b'{"type":"hello"}')
+        self.assertEqual(to_json(Hello("desk", adapt=False)), b'{"type":"hello","camera":"desk","adapt":false}')
+        self.assertEqual(to_json(Ping(1.5)), b'{"type":"ping","sent":1.5}')
+        self.assertEqual(to_json(CamerasRequest()), b'{"type":"cameras"}')
+        self.assertEqual(to_json(Pong(1.5, 2.0)), b'{"type":"pong","sent":1.5,"clock":2.0}')
+        self.assertEqual(to_json(Cameras(("a", "b"))), b'{"type":"cameras","cameras":["a","b"]}')
+        self.assertEqual(pack(Ping(1.5)), pack_bytes(to_json(Ping(1.5))))
+
+    def test_sent_comes_back_as_it_was(self) -> None:
+        """A ping's stamp is handed back in the type it came in."""
+        for sent in (12, 12.5, "12", None):
+            ping = parse_from_viewer(as_bytes({"type": "ping", "sent": sent}))
+            assert isinstance(ping, Ping)
+            self.assertEqual(json.loads(to_json(Pong(ping.sent, 0.0)))["sent"], sent)
+            self.assertIs(type(ping.sent), type(sent))
+
+    def test_credentials_stay_out_of_logs(self) -> None:
+        """A hello's text names the camera, and no credentials."""
+        text = repr(Hello("desk", user="me", password="secret", proof="0f"))
+        self.assertIn("desk", text)
+        self.assertNotIn("secret", text)
+        self.assertNotIn("0f", text)
+
+
+class ParsingTests(SynchronousTestCase):
+    """Whatever a peer sends is a message, None, or a FieldError."""
+
+    def test_unknown(self) -> None:
+        """Types and fields of versions to come are passed over, and so is a type that is not text."""
+        kinds: list[Any] = ["wave", None, 1, [], {}]
+        for kind in kinds:
+            self.assertIsNone(parse_from_viewer(as_bytes({"type": kind})))
+            self.assertIsNone(parse_from_server(as_bytes({"type": kind})))
+        self.assertIsNone(parse_from_viewer(b"{}"))
+        self.assertEqual(parse_from_viewer(as_bytes({"type": "hello", "hat": {"a": [1]}})), Hello())
+
+    def test_directions(self) -> None:
+        """The messages of one side are not known to come from the other."""
+        self.assertIsNone(parse_from_viewer(to_json(Refused("no"))))
+        self.assertIsNone(parse_from_server(to_json(Ping(1.5))))
+
+    def test_not_json(self) -> None:
+        """Damaged, too deep or falsely encoded JSON, and numbers that JSON does not have, are refused."""
+        bad = (
+            *(b"{", b"{]", b'{"a":' * 2000, b'{"a":\xff}', b"[]", '{"type":"hello"}'.encode("utf-16")),
+            *(b'{"type":"ping","sent":NaN}', b'{"type":"ping","sent":-Infinity}', b'{"type":"\xed\xa0\x80"}'),
+        )
+        for payload in bad:
+            self.assertRaises(FieldError, parse_from_viewer, payload)
+            self.assertRaises(FieldError, parse_from_server, payload)
+
+    def test_bad_values_from_viewers(self) -> None:
+        """A value of another type, out of bounds, or that is no text at all is refused by its name."""
+        bad: list[tuple[str, dict[str, Any]]] = [
+            ("fps", {"type": "hello", "fps": "fast"}),
+            ("fps", {"type": "hello", "fps": -1}),
+            ("fps", {"type": "hello", "fps": 1e9}),
+            ("fps", {"type": "hello", "fps": True}),
+            ("fps", {"type": "hello", "fps": 10**400}),
+            ("fps", {"type": "hello", "fps": None}),
+            ("camera", {"type": "hello", "camera": ["desk"]}),
+            ("camera", {"type": "hello", "camera": "\ud800"}),
+            ("nonce", {"type": "hello", "nonce": "short"}),
+            ("nonce", {"type": "hello", "nonce": "n" * 101}),
+            ("proof", {"type": "hello", "proof": 1}),
+            ("user", {"type": "hello", "user": {}}),
+            ("password", {"type": "hello", "password": "\udfff"}),
+            ("sent", {"type": "ping", "sent": [1]}),
+            ("sent", {"type": "ping", "sent": "\ud800"}),
+        ]
+        for name, message in bad:
+            error = self.assertRaises(FieldError, parse_from_viewer, as_bytes(message))
+            self.assertIn(name, str(error))
+        self.assertRaises(FieldError, parse_from_viewer, b'{"type":"ping","sent":1e999}')
+
+    def test_bad_values_from_servers(self) -> None:
+        """The same for what servers say."""
+        bad: list[tuple[str, dict[str, Any]]] = [
+            ("clock", {"type": "pong", "sent": 1.0}),
+            ("clock", {"type": "pong", "sent": 1.0, "clock": "noon"}),
+            ("clock", {"type": "pong", "sent": 1.0, "clock": 1e13}),
+            ("cameras", {"type": "cameras"}),
+            ("cameras", {"type": "cameras", "cameras": []}),
+            ("cameras", {"type": "cameras", "cameras": "desk"}),
+            ("camera", {"type": "cameras", "cameras": ["desk", 1]}),
+            ("camera", {"type": "cameras", "cameras": ["\ud800"]}),
+            ("reason", {"type": "refused", "reason": ["no"]}),
+            ("nonce", {"type": "challenge", "proof": "00"}),
+            ("proof", {"type": "challenge", "nonce": "n" * 16}),
+        ]
+        for name, message in bad:
+            error = self.assertRaises(FieldError, parse_from_server, as_bytes(message))
+            self.assertIn(name, str(error))
+
+    def test_long_texts(self) -> None:
+        """Names and reasons are cut off where a comment segment ends; a proof with more behind it is no proof."""
+        refused = parse_from_server(as_bytes({"type": "refused", "reason": "no" * 1000}))
+        assert isinstance(refused, Refused)
+        self.assertEqual(len(refused.reason), 200)
+        hello = parse_from_viewer(as_bytes({"type": "hello", "proof": "0" * 65}))
+        assert isinstance(hello, Hello)
+        self.assertNotEqual(hello.proof, "0" * 64)

@@ -1,0 +1,69 @@
+"""JSON from a peer, strictly: the object in a payload, and its values within bounds."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn
+
+MAX_TEXT = 200  # characters of a camera's name or a reason: a comment segment of a JPEG has to hold both
+
+
+class FieldError(ValueError):
+    """JSON that is malformed, or a value of the wrong type or out of bounds; the text says which."""
+
+
+def load_object(payload: bytes) -> dict[str, Any]:
+    """The JSON object in C{payload}, which is UTF-8. Raises L{FieldError}, also for NaN and infinities."""
+    try:
+        found = json.loads(payload.decode(), parse_constant=_refuse_constant)
+    except FieldError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise FieldError(f"not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise FieldError("JSON, but not an object")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise FieldError(f"not JSON: {name} is not a number")
+
+
+def as_text(name: str, value: object, limit: int = MAX_TEXT) -> str:
+    """C{value} as text that can be encoded, cut off after C{limit} characters. Raises L{FieldError}."""
+    if not isinstance(value, str):
+        raise FieldError(f"{name} is not text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and nothing can print
+        raise FieldError(f"{name} is not valid Unicode text") from None
+    return value[:limit]
+
+
+def as_count(name: str, value: object) -> int:
+    """C{value} as an integer from 0 to 2**63 - 1. Raises L{FieldError}."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise FieldError(f"{name} is not a whole number from 0 to 2**63 - 1")
+    return value
+
+
+def as_number(name: str, value: object, least: float, most: float) -> float:
+    """C{value} as a finite number from C{least} to C{most}. Raises L{FieldError}."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise FieldError(f"{name} is not a number from {least:g} to {most:g}")
+    return float(value)
+
+
+def as_seconds(name: str, value: object) -> float:
+    """C{value} as a time of day or a duration. Raises L{FieldError}."""
+    return as_number(name, value, -1e12, 1e12)
+
+
+def as_scalar(name: str, value: object) -> str | float | None:
+    """C{value} as it is, if it is text, a finite number, a boolean or None. Raises L{FieldError}."""
+    if isinstance(value, str):
+        return as_text(name, value)
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise FieldError(f"{name} is neither text nor a number")
