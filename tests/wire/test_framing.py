@@ -145,7 +145,7 @@ class TwistedsSuite(IntNTestCaseMixin, TestCase):  # type: ignore[misc]
 
     protocol = TwistedStrings
     strings = [b"a", b"b" * 16]
-    illegalStrings = [b"\x10\x00\x00\x00\x00\x00\x00\x00aaaaaa"]  # noqa: N815
+    illegalStrings = [PREFIX.pack(2**60) + b"aaaaaa"]  # noqa: N815
     partialStrings = [b"\x00\x00\x00", b"hello there", b""]  # noqa: N815
 
 
