@@ -1,0 +1,127 @@
+"""Pickles of others: arrays are read, and hostile ones do nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import struct
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from twisted.trial.unittest import TestCase
+
+from twistedcam.codec import encode_pickle
+from twistedcam.pickles import UnpicklingError, load_array
+
+GOLDEN = Path(__file__).parent / "golden"
+PICTURE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+
+
+class Hostile:
+    """Pickles as a call of C{function}."""
+
+    def __init__(self, function: Any, *args: Any) -> None:
+        self.call = (function, args)
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+class PickleTests(TestCase):
+    """The pickle that can hold nothing but a picture."""
+
+    def test_golden(self) -> None:
+        """Arrays of numpy 1 and 2, in pickle protocols 2 to 5, are read."""
+        paths = sorted(GOLDEN.glob("*.pickle"))
+        self.assertEqual(len(paths), 8)
+        for path in paths:
+            np.testing.assert_array_equal(load_array(path.read_bytes()), PICTURE, path.name)
+
+    def test_round_trip(self) -> None:
+        """Arrays of any layout in memory are read back, in every protocol."""
+        large = np.random.default_rng(1).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+        for image in (large, np.asfortranarray(large), large[::2, ::2], large[:, :, ::-1]):
+            for protocol in range(2, 6):
+                np.testing.assert_array_equal(load_array(pickle.dumps(image, protocol)), image)
+        np.testing.assert_array_equal(load_array(encode_pickle(large)), large)
+
+    def test_hostile_calls_run_nothing(self) -> None:
+        """No call in a pickle is made, however it is wrapped."""
+        marker = self.mktemp()
+        calls = [
+            Hostile(os.system, f"touch {marker}"),
+            Hostile(exec, f"open({marker!r}, 'w')"),
+            Hostile(open, marker, "w"),
+            Hostile(np.zeros, (100000, 100000)),
+            Hostile(bytearray, 10**10),
+            Hostile(getattr, os, "system"),
+            Hostile(np.load, marker),
+            Hostile(pickle.loads, pickle.dumps(Hostile(os.system, f"touch {marker}"))),
+        ]
+        for call in calls:
+            for wrapped in (call, [call], {"a": call}, (PICTURE, call)):
+                for protocol in range(2, 6):
+                    with self.assertRaises(UnpicklingError):
+                        load_array(pickle.dumps(wrapped, protocol))
+        self.assertFalse(os.path.exists(marker))
+
+    def test_other_arrays(self) -> None:
+        """Arrays of anything but uint8, and of impossible shapes, are refused."""
+        wrong: list[Any] = [
+            np.zeros((4, 6, 3)),
+            np.zeros((4, 6, 3), np.int8),
+            np.zeros((4, 6, 3), object),
+            np.zeros((4, 6), [("a", np.uint8)]),
+            np.zeros((4, 6, 3, 1), np.uint8),
+            np.zeros((0, 6, 3), np.uint8),
+            np.matrix(np.zeros((4, 6), np.uint8)),
+            np.uint8(4),
+            np.dtype(np.uint8),
+            np.ndarray,
+        ]
+        for value in wrong:
+            for protocol in range(2, 6):
+                with self.assertRaises(UnpicklingError, msg=repr(value)):
+                    load_array(pickle.dumps(value, protocol))
+
+    def test_sizes_are_checked_before_memory_is_taken(self) -> None:
+        """A pickle that asks for gigabytes in a few bytes gets none of them."""
+        golden = (GOLDEN / "array-numpy2-protocol3.pickle").read_bytes()
+        huge_shape = golden.replace(b"K\x04K\x06K\x03\x87", b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7fK\x03\x87")
+        self.assertNotEqual(huge_shape, golden)
+        bombs = [
+            huge_shape,
+            b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"x.",  # BINBYTES8
+            b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"x.",  # BYTEARRAY8
+            b"\x80\x04N" + b"r\xff\xff\xff\x7f.",  # LONG_BINPUT: the memo would grow to 2**32 places
+            b"\x80\x04\x95" + struct.pack("<Q", 2**60) + b".",  # FRAME
+            b"\x80\x04\x8b\xff\xff\xff\x7f.",  # LONG4
+            b"\x80\x04" + b"(" * 100000 + b".",
+            b"\x80\x04" + b"N0" * 100000 + b"N.",
+        ]
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for bomb in bombs:
+            with self.assertRaises(UnpicklingError):
+                load_array(bomb)
+        self.assertLess(tracemalloc.get_traced_memory()[1], 5_000_000)
+
+    def test_every_byte_changed(self) -> None:
+        """A flipped byte gives a picture or the named error, nothing else."""
+        for path in GOLDEN.glob("*.pickle"):
+            payload = path.read_bytes()
+            for at in range(len(payload)):
+                for flip in (0x01, 0x80, 0xFF):
+                    damaged = bytearray(payload)
+                    damaged[at] ^= flip
+                    with contextlib.suppress(UnpicklingError):
+                        self.assertEqual(load_array(bytes(damaged)).dtype, np.uint8)
+
+    def test_truncated(self) -> None:
+        """However little of a pickle there is, it is the named error."""
+        payload = (GOLDEN / "array-numpy2-protocol4.pickle").read_bytes()
+        for length in range(len(payload)):
+            self.assertRaises(UnpicklingError, load_array, payload[:length])
