@@ -1,4 +1,4 @@
-"""Images to payloads and back: JPEG, and the one kind of pickle that cannot run code."""
+"""Images to payloads and back: JPEG, and pickles of plain arrays."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from twistedcam.wire.framing import JPEG_FIRST_BYTE, PICKLE_FIRST_BYTE
 
 Image = NDArray[np.uint8]
 
-# An image this large decodes to 192 MiB; a JPEG's header can claim twenty times as much in 100 bytes.
+# An image of this size takes 192 MiB; the header of a JPEG of 100 bytes can claim twenty times as much.
 MAX_PIXELS = 64 * 1024 * 1024
 _QUALITY_TO_KEEP = 95
 _DHT = 0xC4
 
 
 class CodecError(ValueError):
-    """An image or a payload that cannot be used; the text says why."""
+    """An image cannot be encoded, or a payload cannot be decoded; the text says why."""
 
 
 def as_bgr(image: object) -> Image:
     """C{image} as an (H, W, 3) uint8 BGR array; gray (H, W) and BGRA (H, W, 4) are converted. Raises L{CodecError}."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
-        raise CodecError("the picture is no array of uint8")
+        raise CodecError("the picture is not a numpy array of uint8")
     if image.size == 0 or image.ndim not in (2, 3):
-        raise CodecError(f"the picture has the shape {image.shape}, which is no image")
+        raise CodecError(f"the picture has the shape {image.shape}, which is not that of an image")
     channels = 1 if image.ndim == 2 else image.shape[2]
     if channels == 3:
         return image
@@ -54,16 +54,16 @@ def encode_jpeg(image: Image, quality: int = 80) -> bytes:
 
 @functools.cache
 def _standard_tables() -> bytes:
-    """The Huffman tables of the JPEG standard, as segments: what OpenCV writes, too."""
+    """The Huffman tables of the JPEG standard, as segments; OpenCV writes the same."""
     jpeg = encode_jpeg(np.zeros((8, 8, 3), np.uint8))
     return b"".join(jpeg[start - 4 : end] for marker, start, end in segments(jpeg) if marker == _DHT)
 
 
 def complete(jpeg: bytes) -> bytes:
     """
-    A camera's own JPEG as a file is to be: with Huffman tables, which many leave out, and nothing after its end.
+    A camera's own JPEG as a valid file: with Huffman tables, which many cameras leave out, and without padding.
 
-    Raises L{CodecError} where it is broken off.
+    Raises L{CodecError} if it is truncated.
     """
     end = jpeg.rfind(b"\xff\xd9")
     try:
@@ -71,7 +71,7 @@ def complete(jpeg: bytes) -> bytes:
     except FrameError as error:
         raise CodecError(str(error)) from None
     if end < 0 or not found:
-        raise CodecError("the camera's JPEG is broken off")
+        raise CodecError("the camera's JPEG is truncated")
     jpeg = jpeg[: end + 2]
     if any(marker == _DHT for marker, _, _ in found):
         return jpeg
@@ -84,7 +84,9 @@ def decode(frame: Frame) -> Image:
     if frame.payload[:1] == bytes((PICKLE_FIRST_BYTE,)):
         return decode_pickle(frame.payload)
     if frame.width * frame.height > MAX_PIXELS:
-        raise CodecError(f"the picture claims {frame.width} x {frame.height} pixels, more than we open")
+        raise CodecError(
+            f"the picture claims {frame.width} x {frame.height} pixels, more than the limit of {MAX_PIXELS}"
+        )
     try:
         image = cv2.imdecode(np.frombuffer(frame.payload, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -95,14 +97,14 @@ def decode(frame: Frame) -> Image:
 
 
 def as_jpeg(frame: Frame) -> bytes:
-    """C{frame} as a JPEG file: the frame itself, or what a pickle's image becomes. Raises L{CodecError}."""
+    """The bytes of a JPEG file: the frame's own, or the encoded image of a pickle. Raises L{CodecError}."""
     if frame.payload[:1] == bytes((JPEG_FIRST_BYTE,)):
         return frame.payload
     return encode_jpeg(decode(frame), _QUALITY_TO_KEEP)
 
 
 def encode_pickle(image: Image) -> bytes:
-    """An image as C{pickle.dumps} gives it: what the tutorial's client reads."""
+    """The pickle of an image, which the tutorial's client reads."""
     return pickle.dumps(image)
 
 

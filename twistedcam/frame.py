@@ -1,9 +1,8 @@
 """
-A frame: one encoded picture and what is known about it.
+A frame: one encoded picture and its metadata.
 
-A JPEG frame carries its metadata inside itself, as compact JSON in a comment
-segment, so that a saved frame opens in every program and still says by itself
-which camera took it and when.
+A JPEG frame carries its metadata as compact JSON in a comment segment. A saved frame therefore opens in every program,
+and still says which camera took it and when.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dum
 
 
 class FrameError(ValueError):
-    """What came is not a frame; the text says what is wrong with it."""
+    """A payload is not a valid frame; the text says what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,9 @@ class Frame:
     """
     One encoded picture: C{captured} and C{since} in seconds since the epoch, sizes in pixels.
 
-    C{captured} is None where the source does not tell, C{reason} and C{since} belong to the state C{no-signal};
-    C{scale} is how many times larger the full picture would be;
-    C{clock} tells the present time of day where the frame was taken, None while that is not known.
+    C{captured} is None if the source does not tell. C{reason} and C{since} belong to the state C{no-signal}. C{scale}
+    is the factor by which the picture was made smaller. C{clock} returns the current time of day by the clock that
+    C{captured} was read from, or None while that is not known.
     """
 
     payload: bytes
@@ -61,27 +60,27 @@ class Frame:
 
     @property
     def age(self) -> float | None:
-        """Seconds since the picture was taken, by the clock where it was; None where that is not known."""
+        """Seconds since the picture was taken, or None if that is not known."""
         now = self.clock()
         return None if now is None or self.captured is None else now - self.captured
 
     @cached_property
     def message(self) -> bytes:
-        """What goes over the wire, made once for all viewers."""
+        """The bytes of the frame on the wire, made once for all viewers."""
         return pack(self.payload)
 
     @cached_property
     def part(self) -> bytes:
-        """What goes into a multipart HTTP stream, made once for all viewers; see L{BOUNDARY}."""
+        """The bytes of the frame in a multipart HTTP stream, made once for all viewers; see L{BOUNDARY}."""
         captured = self.captured or 0.0
         head = f"Content-Type: image/jpeg\r\nContent-Length: {len(self.payload)}\r\nX-Timestamp: {captured:.6f}\r\n\r\n"
-        # The boundary follows the picture and does not wait for the next one: browsers
-        # show a picture when they have seen its end.
+        # The boundary follows the picture at once, not in front of the next one: browsers show a picture when they
+        # have seen its end.
         return b"".join((head.encode(), self.payload, b"\r\n--", BOUNDARY, b"\r\n"))
 
     @classmethod
     def from_jpeg(cls, payload: bytes, clock: Callable[[], float | None] = time.time) -> Frame:
-        """The frame in C{payload}; a JPEG without our metadata is one too. Raises L{FrameError}."""
+        """The frame in C{payload}, which may be a JPEG without our metadata. Raises L{FrameError}."""
         header = _read_header(payload)
         metadata: dict[str, Any] = {}
         for comment in header.comments:
@@ -99,7 +98,7 @@ def stamp(
     since: float | None = None,
     scale: int = 1,
 ) -> Frame:
-    """The frame that C{jpeg} becomes with this metadata written into it. Raises L{FrameError}."""
+    """A frame of C{jpeg} with this metadata written into it. Raises L{FrameError}."""
     metadata: dict[str, Any] = {
         "camera": camera[:MAX_TEXT],
         "sequence": sequence,
@@ -113,7 +112,7 @@ def stamp(
     comment = _to_json(metadata).encode()
     segment = bytes((0xFF, _COM)) + struct.pack(">H", len(comment) + 2) + comment
     header = _read_header(jpeg)
-    at = header.after_app0  # which JFIF wants to follow SOI directly
+    at = header.after_app0  # JFIF requires APP0 to follow SOI directly
     payload = b"".join((jpeg[:at], segment, jpeg[at:]))
     return Frame(payload, **metadata, width=header.width, height=header.height)
 
@@ -126,7 +125,7 @@ class _Header(NamedTuple):
 
 
 def _read_header(jpeg: bytes) -> _Header:
-    """What a JPEG says of itself. Raises L{FrameError}."""
+    """The size, the end of APP0 and the comments of a JPEG. Raises L{FrameError}."""
     width = height = 0
     after_app0 = len(_SOI)
     comments = []
@@ -138,12 +137,12 @@ def _read_header(jpeg: bytes) -> _Header:
         elif marker == _APP0 and start == len(_SOI) + 4:
             after_app0 = end
     if not width or not height:
-        raise FrameError("the JPEG does not say how large it is")
+        raise FrameError("the JPEG has no frame header with its size")
     return _Header(width, height, after_app0, comments)
 
 
 def segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, start and end of the content of each segment before the picture's own bytes. Raises L{FrameError}."""
+    """The marker, and start and end of the content, of each segment before the scan. Raises L{FrameError}."""
     if jpeg[:2] != _SOI:
         raise FrameError("this is not a JPEG: it does not begin with FF D8")
     position = 2
@@ -152,19 +151,19 @@ def segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
             position += 1
         header = jpeg[position : position + 4]
         if len(header) < 4 or header[0] != 0xFF:
-            raise FrameError("the JPEG is broken off or damaged in its header")
+            raise FrameError("the JPEG's header is truncated or damaged")
         marker, length = header[1], header[2] << 8 | header[3]
         if marker in (_SOS, _EOI):
             return
         end = position + 2 + length
         if length < 2 or end > len(jpeg):
-            raise FrameError("the JPEG is broken off or damaged in its header")
+            raise FrameError("the JPEG's header is truncated or damaged")
         yield marker, position + 4, end
         position = end
 
 
 def _parse_metadata(comment: bytes) -> dict[str, Any] | None:
-    """What a comment segment of ours says, or None where it is somebody else's. Raises L{FrameError}."""
+    """The metadata in a comment segment, or None if another program wrote it. Raises L{FrameError}."""
     if comment[:1] != b"{":
         return None
     try:

@@ -1,4 +1,4 @@
-"""A restricted unpickler: arrays of uint8, and nothing else."""
+"""A restricted unpickler, which reads arrays of uint8 and runs no code."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ class UnpicklingError(ValueError):
 
 def load_array(payload: bytes) -> NDArray[np.uint8]:
     """
-    The uint8 array in a pickle of a numpy array, from numpy 1 or 2 and pickle protocols 2 to 5.
+    The uint8 array in a pickle that numpy 1 or 2 has written with pickle protocols 2 to 5.
 
-    Raises L{UnpicklingError} for every other pickle, before anything in it is run or any memory taken for it.
+    Raises L{UnpicklingError} for every other pickle, before anything in it is run or memory is allocated for it.
     """
     if len(payload) > MAX_BYTES_FROM_SERVER:
-        raise UnpicklingError(f"a pickle of {len(payload)} bytes is more than we open")
+        raise UnpicklingError(f"a pickle of {len(payload)} bytes is over the limit of {MAX_BYTES_FROM_SERVER}")
     try:
         _check_opcodes(payload)
         found = _ArrayUnpickler(io.BytesIO(payload)).load()
         if not isinstance(found, _Array):
-            raise UnpicklingError("the pickle holds no array")
+            raise UnpicklingError("the pickle does not hold an array")
         return found.to_numpy()
     except UnpicklingError:
         raise
-    except Exception as error:  # a pickle can be wrong in any way at all
+    except Exception as error:  # damage can raise nearly anything
         raise UnpicklingError(f"the pickle is damaged: {error!r:.100}") from None
 
 
-# All that pickling one array needs. What is missing here is what makes pickles
-# dangerous in itself: extension registries, persistent ids, huge memo indexes.
+# All that one pickled array needs. Left out are the opcodes that are dangerous in themselves: extension registries,
+# persistent ids, huge memo indexes.
 _OPCODES = frozenset(
     (
         *("PROTO", "FRAME", "STOP", "MARK", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD", "NONE", "NEWTRUE", "NEWFALSE"),
@@ -53,17 +53,16 @@ _MOST_OPCODES = 200  # one array takes about 50
 
 
 def _check_opcodes(payload: bytes) -> None:
-    # The C unpickler takes the memory a pickle asks for before it looks whether
-    # the bytes are there; genops does not.
+    # The C unpickler allocates what a pickle asks for before it checks that the bytes are there; genops does not.
     for count, (opcode, _, _) in enumerate(pickletools.genops(payload)):
         if opcode.name not in _OPCODES:
-            raise UnpicklingError(f"the pickle is not of an array alone: it uses {opcode.name}")
+            raise UnpicklingError(f"the pickle is not of a single array: it uses {opcode.name}")
         if count > _MOST_OPCODES:
-            raise UnpicklingError("the pickle is not of an array alone: it is too long")
+            raise UnpicklingError("the pickle is not of a single array: it is too long")
 
 
 class _Dtype:
-    """Stands for numpy's dtype while unpickling; only uint8 can be made."""
+    """Stands for numpy's dtype while unpickling; it can only be uint8."""
 
     __slots__ = ()
 
@@ -77,7 +76,7 @@ class _Dtype:
 
 
 class _Array:
-    """Stands for an array while unpickling: holds its parts until they have been checked."""
+    """Stands for an array while unpickling, and checks its parts."""
 
     __slots__ = ("_content", "_order", "_shape")
 
@@ -94,7 +93,7 @@ class _Array:
         if not isinstance(dtype, _Dtype) or not isinstance(content, bytes | bytearray) or order not in ("C", "F"):
             raise UnpicklingError("the pickle's array is not of uint8")
         if not isinstance(shape, tuple) or not 1 <= len(shape) <= 3 or not all(type(n) is int for n in shape):
-            raise UnpicklingError("the pickle's array has no image's shape")
+            raise UnpicklingError("the shape of the pickle's array is not that of an image")
         size = 1
         for n in shape:
             size *= n
@@ -113,7 +112,7 @@ class _Reconstruct:
 
     def __call__(self, kind: object, shape: object, code: object) -> _Array:
         if not isinstance(kind, _NdarrayName):
-            raise UnpicklingError("the pickle's array is no plain ndarray")
+            raise UnpicklingError("the pickle's array is not a plain ndarray")
         return _Array()
 
 
