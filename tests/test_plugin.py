@@ -1,13 +1,14 @@
-"""Cameras of other people's making."""
+"""Cameras from other packages."""
 
 from __future__ import annotations
 
 import numpy as np
 from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
 
 from twistedcam import plugin
 from twistedcam.capture.sources import parse_source
-from twistedcam.interfaces import CameraError
+from twistedcam.interfaces import CameraError, ICamera, ICameraPlugin
 from twistedcam.plugin import CameraPlugin, ImageCamera, as_camera
 from twistedcam.testing import FakeCamera
 
@@ -16,21 +17,22 @@ class ImageCameraTests(TestCase):
     """Images as a camera."""
 
     def test_images(self) -> None:
-        """Each picture is the next image; it goes on after it was closed, and is lost at its end."""
+        """Each picture is the next image; the images continue after a close, and at their end the camera is lost."""
         images = [np.full((2, 2, 3), value, np.uint8) for value in range(3)]
-        camera = ImageCamera(iter(images))
+        camera = ImageCamera(iter(images), monotonic=lambda: 5.0)
+        verifyObject(ICamera, camera)
         for image in images:
-            camera.grab()
+            self.assertEqual(camera.grab(), 5.0)
             self.assertIs(camera.retrieve(), image)
             camera.close()
         self.assertRaisesRegex(CameraError, "no more pictures", camera.grab)
 
     def test_pace(self) -> None:
-        """Images that come at once are paced by a rate, others by themselves."""
+        """Images are read at a rate if one is given, and as fast as they are yielded otherwise."""
         self.assertEqual((ImageCamera([], 25).interval, ImageCamera([]).interval), (0.04, 0.0))
 
     def test_as_camera(self) -> None:
-        """A camera is one already; images are made one, and so is what a call gives."""
+        """A camera is returned as it is; images, or a callable that returns some, become one."""
         camera = FakeCamera()
         self.assertIs(as_camera(camera), camera)
         for images in ([1], iter([1]), lambda: [1]):
@@ -40,11 +42,12 @@ class ImageCameraTests(TestCase):
 
 
 class PluginTests(TestCase):
-    """Plugins by name."""
+    """Plugins found by name."""
 
     def test_found(self) -> None:
-        """A plugin is found by its name, and opened when it is wanted."""
+        """A plugin is found by its name, and opened with its source."""
         self.patch(plugin, "getPlugins", lambda interface: [CameraPlugin("thermal", lambda: [1])])
+        verifyObject(ICameraPlugin, plugin.find_plugin("thermal"))
         source = parse_source("plugin:thermal")
         self.assertEqual((source.name, source.kind, source.target), ("thermal", "plugin", "thermal"))
         self.assertEqual(parse_source("attic=plugin:thermal").name, "attic")
@@ -53,6 +56,6 @@ class PluginTests(TestCase):
         self.assertEqual(camera.retrieve(), 1)
 
     def test_unknown(self) -> None:
-        """One that is not there is an error that names those that are."""
+        """The error of an unknown plugin names those that are installed."""
         self.patch(plugin, "getPlugins", lambda interface: [CameraPlugin(name, list) for name in ("b", "a")])
-        self.assertRaisesRegex(CameraError, "no camera plugin 'c'; there is: a, b", parse_source, "plugin:c")
+        self.assertRaisesRegex(CameraError, "no camera plugin 'c'; installed: a, b", parse_source, "plugin:c")

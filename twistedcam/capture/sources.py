@@ -1,4 +1,4 @@
-"""Where pictures come from: devices, video files, URLs and a test card. Nothing else opens a device."""
+"""What C{--camera} may name: devices, video files, URLs, plugins and the test card."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _PLUGIN = "plugin:"
 
 @dataclass(frozen=True)
 class Source:
-    """What C{--camera} names: C{kind} is device or one of L{_OPENERS}, C{target} what is opened, C{name} its name."""
+    """What C{--camera} names: a C{kind} (C{"device"} or a key of L{_OPENERS}), the C{target} to open, and a C{name}."""
 
     name: str
     kind: str
     target: str
 
     def open(self, mode: Mode = Mode()) -> ICamera:
-        """Open it; this may block for seconds. Raises L{CameraError}."""
+        """Open it, which may block for seconds. Raises L{CameraError}."""
         if self.kind == "device":
             return open_device(self.target, mode)
         return _OPENERS[self.kind](self.target)
 
 
 def parse_source(text: str) -> Source:
-    """The source that C{[NAME=]SOURCE} means; a file is looked into, a device is not. Raises L{CameraError}."""
+    """Parse C{[NAME=]SOURCE}; a video file is opened to check it, a device is not. Raises L{CameraError}."""
     named = None if os.path.exists(text) else re.fullmatch(r"([\w.-]+)=(.+)", text)
     name, target = named.groups() if named else ("", text)
     if target == TEST_CARD:
-        return Source(name or TEST_CARD, "test", target)
+        return Source(name or TEST_CARD, TEST_CARD, target)
     if target.isdecimal():
         return Source(name or f"camera-{int(target)}", "device", str(int(target)))
     if target.startswith("/dev/"):
@@ -56,14 +56,16 @@ def _check_file(path: str) -> None:
         raise CameraError(
             f"there is no video file {path!r}: name a file that exists, a number (0), a /dev/videoN, a URL or 'test'"
         )
-    if not os.path.isfile(path):  # a pipe would be waited for, here and for ever
-        raise CameraError(f"{path!r} is no file: name a video file, a number (0), a /dev/videoN, a URL or 'test'")
+    if not os.path.isfile(path):  # opening a pipe would block for ever
+        raise CameraError(
+            f"{path!r} is no regular file: name a video file, a number (0), a /dev/videoN, a URL or 'test'"
+        )
     open_file(path).close()
 
 
 _OPENERS: dict[str, Callable[[str], ICamera]] = {
     "file": open_file,
     "url": open_url,
-    "test": TestCard,
+    TEST_CARD: lambda target: TestCard(),
     "plugin": open_plugin,
 }

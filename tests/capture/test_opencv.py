@@ -1,0 +1,204 @@
+"""Devices, video files and URLs through OpenCV, and devices that are not there."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import cv2
+import numpy as np
+from twisted.internet import reactor
+from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import TestCase
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+from twisted.web.static import File
+from zope.interface.verify import verifyObject
+
+from tests.capture.videos import write_video
+from twistedcam.capture.opencv import Mode, OpenCVCamera
+from twistedcam.capture.sources import parse_source
+from twistedcam.codec import Image
+from twistedcam.interfaces import CameraError, ICamera
+
+
+def image_of(camera: ICamera) -> Image:
+    """The picture of a camera that does not give JPEGs."""
+    image = camera.retrieve()
+    assert not isinstance(image, bytes)
+    return image
+
+
+class DeviceTests(TestCase):
+    """Devices that cannot be opened."""
+
+    def test_missing(self) -> None:
+        """The error of a missing device says so to those who look at the picture."""
+        with self.assertRaisesRegex(CameraError, "^/dev/video63: no such camera, is it plugged in\\?$"):
+            parse_source("63").open()
+
+    def test_no_camera(self) -> None:
+        """A device that is no camera is an error, too."""
+        with self.assertRaisesRegex(CameraError, "cannot be opened"):
+            parse_source("/dev/null").open()
+
+
+class FileTests(TestCase):
+    """Video files."""
+
+    def setUp(self) -> None:
+        self.path = self.mktemp() + ".avi"
+        write_video(self.path)
+
+    def test_starts_again(self) -> None:
+        """A file is read at its own rate, and starts again at its end."""
+        clock = Clock()
+        camera = OpenCVCamera(self.path, cv2.CAP_ANY, is_recording=True, monotonic=clock.seconds)
+        self.addCleanup(camera.close)
+        verifyObject(ICamera, camera)
+        self.assertAlmostEqual(camera.interval, 1 / 20)
+        lightness = []
+        for _ in range(25):
+            clock.advance(1)
+            self.assertEqual(camera.grab(), clock.seconds())
+            lightness.append(round(float(np.mean(image_of(camera))) / 20))
+        self.assertEqual(lightness, [*range(10), *range(10), *range(5)])
+
+    def test_gone(self) -> None:
+        """A file that is removed before it is opened is a lost camera."""
+        source = parse_source(self.path)
+        os.remove(self.path)
+        self.assertRaises(CameraError, source.open)
+
+    async def test_url(self) -> None:
+        """A video file at a URL has an end as well: it is read at its own rate, not as fast as it arrives."""
+        root = Resource()
+        root.putChild(b"clip.avi", File(self.path))
+        port: Any = reactor.listenTCP(0, Site(root), interface="127.0.0.1")  # type: ignore[attr-defined,arg-type]
+        self.addCleanup(port.stopListening)
+
+        def read() -> tuple[float, tuple[int, ...]]:
+            camera = parse_source(f"http://127.0.0.1:{port.getHost().port}/clip.avi").open()
+            camera.grab()
+            image = image_of(camera)
+            camera.close()
+            return camera.interval, image.shape
+
+        interval, shape = await deferToThread(read)
+        self.assertAlmostEqual(interval, 1 / 20)
+        self.assertEqual(shape, (48, 64, 3))
+
+
+class FakeVideoCapture:
+    """
+    Stands in for C{cv2.VideoCapture} on a V4L2 device.
+
+    C{ages} are those of its pictures, in seconds by their stamps; each grab takes C{wait} seconds of C{clock}.
+    """
+
+    def __init__(self, clock: Clock, *ages: float, wait: float = 0.0) -> None:
+        self.clock = clock
+        self.ages = list(ages)
+        self.wait = wait
+        self.stamp = 0.0
+        self.has_jpegs = True
+        self.settings: dict[int, float] = {}
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return True
+
+    def getBackendName(self) -> str:  # noqa: N802
+        return "V4L2"
+
+    def grab(self) -> bool:
+        self.clock.advance(self.wait)
+        self.stamp = self.clock.seconds() - self.ages.pop(0)
+        return True
+
+    def set(self, prop: int, value: float) -> bool:
+        self.settings[prop] = value
+        return self.has_jpegs or prop != cv2.CAP_PROP_FOURCC
+
+    def retrieve(self) -> tuple[bool, Image]:
+        return True, np.frombuffer(b"\xff\xd8\xff\xd9", np.uint8)
+
+    def get(self, prop: int) -> float:
+        known = {cv2.CAP_PROP_FPS: 25.0, cv2.CAP_PROP_FRAME_COUNT: -1.0, cv2.CAP_PROP_POS_MSEC: self.stamp * 1000}
+        return (known | self.settings)[prop]
+
+
+class DeviceTestCase(TestCase):
+    """A test of a V4L2 device that we play."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(10_000)
+
+    def camera(self, *ages: float, wait: float = 0.0) -> OpenCVCamera:
+        """A camera whose pictures have these ages, in seconds by the driver's stamps."""
+        self.capture = FakeVideoCapture(self.clock, *ages, wait=wait)
+        self.patch(cv2, "VideoCapture", lambda *args: self.capture)
+        return OpenCVCamera("/dev/video0", cv2.CAP_V4L2, is_recording=False, monotonic=self.clock.seconds)
+
+
+class TimeOfCaptureTests(DeviceTestCase):
+    """The time of capture of a device's pictures."""
+
+    def age(self, camera: OpenCVCamera) -> float:
+        """The age of the next picture, in seconds."""
+        taken = camera.grab()
+        return self.clock.seconds() - taken
+
+    def test_plausible(self) -> None:
+        """A stamp shortly before the delivery is the time of capture."""
+        self.assertAlmostEqual(self.age(self.camera(0.03)), 0.03)
+
+    def test_implausible(self) -> None:
+        """A stamp in the future, or by another clock, is ignored: the time of delivery counts."""
+        for age in (-0.03, -1e9, 1e9, 3600.0):
+            self.assertEqual(self.age(self.camera(age)), 0)
+
+    def test_old_pictures_are_skipped(self) -> None:
+        """Pictures that waited in the driver are not shown: the first one younger than two periods is."""
+        self.assertAlmostEqual(self.age(self.camera(0.9, 0.86, 0.82, 0.01)), 0.01)
+
+    def test_cameras_that_are_always_late(self) -> None:
+        """If all pictures look old they are used all the same; one that we had to wait for is used at once."""
+        self.assertAlmostEqual(self.age(self.camera(*[1.0] * 100)), 1.0)
+        self.assertEqual(len(self.capture.ages), 95)
+        self.assertAlmostEqual(self.age(self.camera(*[1.0] * 100, wait=0.01)), 1.0)
+        self.assertEqual(len(self.capture.ages), 99)
+
+
+class ModeTests(DeviceTestCase):
+    """The mode that a device is asked for."""
+
+    def asked(self, mode: Mode, has_jpegs: bool = True) -> tuple[dict[int, float], Image | bytes]:
+        """What was set, and a picture."""
+        camera = self.camera(0.0)
+        self.capture.has_jpegs = has_jpegs
+        camera.ask_for(mode)
+        camera.grab()
+        return self.capture.settings, camera.retrieve()
+
+    def test_nothing(self) -> None:
+        """Without a wish nothing is set."""
+        self.assertEqual(self.asked(Mode())[0], {})
+
+    def test_size_and_rate(self) -> None:
+        """Size and rate are set, in the format in which large pictures are fast; pictures come as arrays."""
+        settings, picture = self.asked(Mode((1280, 720), 15))
+        wanted = {cv2.CAP_PROP_FRAME_WIDTH: 1280, cv2.CAP_PROP_FRAME_HEIGHT: 720, cv2.CAP_PROP_FPS: 15}
+        self.assertEqual({prop: settings[prop] for prop in wanted}, wanted)
+        self.assertEqual(settings[cv2.CAP_PROP_FOURCC], cv2.VideoWriter.fourcc(*"MJPG"))
+        self.assertNotIn(cv2.CAP_PROP_CONVERT_RGB, settings)
+        self.assertNotIsInstance(picture, bytes)
+
+    def test_own_jpegs(self) -> None:
+        """If its JPEGs are wanted and it has some, they come as they are; if it has none, pictures come as arrays."""
+        settings, picture = self.asked(Mode(as_jpeg=True))
+        self.assertEqual((settings[cv2.CAP_PROP_CONVERT_RGB], picture), (0, b"\xff\xd8\xff\xd9"))
+        settings, picture = self.asked(Mode(as_jpeg=True), has_jpegs=False)
+        self.assertNotIn(cv2.CAP_PROP_CONVERT_RGB, settings)
+        self.assertNotIsInstance(picture, bytes)
