@@ -16,8 +16,8 @@ import cv2
 
 from benchmarks.processes import milliseconds
 from twistedcam.capture.cards import TestCard
-from twistedcam.capture.encoder import ENCODING_JPEG, Encoder, Settings
-from twistedcam.codec import complete, decode, encode_jpeg
+from twistedcam.capture.encoder import ENCODING_JPEG, Settings, encode
+from twistedcam.codec import decode, encode_jpeg
 from twistedcam.frame import Frame
 
 _SIZE = (1920, 1080)
@@ -34,11 +34,14 @@ def main() -> None:
     picture = cv2.VideoCapture(options.clip).read()[1] if options.clip else TestCard().retrieve()
     image: Any = cv2.resize(picture, _SIZE)
     jpeg = encode_jpeg(image)
-    own, full, small = (Encoder("", Settings(width)) for width in (0, 0, 640))
-    untouched = cpu_milliseconds(lambda: own.encode([ENCODING_JPEG], complete(jpeg), 0.0))
-    again = cpu_milliseconds(lambda: full.encode([ENCODING_JPEG], decode(Frame.from_jpeg(jpeg)), 0.0))
-    whole = cpu_milliseconds(lambda: full.encode([ENCODING_JPEG], image, 0.0))
-    resized = cpu_milliseconds(lambda: small.encode([ENCODING_JPEG], image, 0.0))
+
+    def make(picture: Any, width: int = 0) -> None:
+        encode(picture, [ENCODING_JPEG], Settings(width)).frames("", 0, 0.0)
+
+    untouched = cpu_milliseconds(lambda: make(jpeg))
+    again = cpu_milliseconds(lambda: make(decode(Frame.from_jpeg(jpeg))))
+    whole = cpu_milliseconds(lambda: make(image))
+    resized = cpu_milliseconds(lambda: make(image, 640))
     size = f"{len(jpeg) / 1000:.0f} kB"
     print(f"its own JPEG of {size}, untouched: {untouched:.3f} ms; decoded and encoded: {again:.2f} ms")
     print(f"an array: encoded at full size {whole:.2f} ms, at 640 {resized:.2f} ms")

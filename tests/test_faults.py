@@ -99,7 +99,7 @@ class CameraFaultTests(FaultTestCase):
         self.assertEqual(await viewer.ended, 0)
         self.assertIn(" 0 dropped", viewer.output)
         for told in ("is no array", r"shape \(0, 4, 3\)", "7 channels", "half a JPEG"):
-            self.assertRegex(server.output, f"broken picture is passed over: .*{told}")
+            self.assertRegex(server.output, f"skipping a broken picture: .*{told}")
         self.assertNotIn("no signal", server.output)
         await self.ends_cleanly(server)
 

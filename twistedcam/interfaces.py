@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from zope.interface import Attribute, Interface
@@ -12,39 +13,67 @@ if TYPE_CHECKING:
 
     from twistedcam.codec import Image
     from twistedcam.frame import Frame
+    from twistedcam.hub import Hub
+    from twistedcam.rates import Meter
     from twistedcam.wire.messages import Challenge, Hello
 
 
 class CameraError(Exception):
-    """A camera cannot be opened or gives no picture; the text says why, for the person who looks at it."""
+    """A camera cannot be opened or gives no picture; the text says why, and viewers are shown it."""
 
 
 class BrokenPictureError(CameraError):
-    """One picture is of no use, the next may be; the text says what is wrong with it."""
+    """One picture cannot be used, but the next one may be; the text says what is wrong with it."""
+
+
+class CameraState(StrEnum):
+    """The state of a camera that is served; its values are those that are reported."""
+
+    CLOSED = "closed"  # nobody watches
+    OPENING = "opening"  # no picture yet
+    LIVE = "live"
+    LOST = "lost"  # it cannot be opened or gives no pictures: it is tried again
 
 
 class ICamera(Interface):
-    """An opened source of pictures, used by one thread at a time; every method may block."""
+    """An open source of pictures, used by one thread at a time; every method may block."""
 
-    interval = Attribute("Seconds from picture to picture of a source that waits for us, 0.0 of one that paces itself.")
+    interval = Attribute("Seconds between pictures for a source that is read by our clock, 0.0 if it sets the pace.")
 
     def grab() -> float:
-        """Take the next picture; return when it was taken, by C{time.monotonic}. Raises L{CameraError}."""
+        """Take the next picture and return the time of its capture by C{time.monotonic}. Raises L{CameraError}."""
 
     def retrieve() -> Image | bytes:
-        """The picture last grabbed: an (H, W, 3) uint8 BGR array, or a JPEG. Raises L{BrokenPictureError}."""
+        """Return the picture last grabbed: an (H, W, 3) uint8 BGR array, or a JPEG. Raises L{BrokenPictureError}."""
 
     def close() -> None:
         """Release the device."""
 
 
-class ICameraPlugin(Interface):
-    """A kind of camera that others provide, found by twisted.plugin."""
+class ICameraStatus(Interface):
+    """A camera that is served, as the web face and the metrics see it; used in the reactor's thread."""
 
-    name = Attribute("What follows plugin: in --camera.")
+    name: str = Attribute("The name it is served under.")
+    state: CameraState = Attribute("A L{CameraState}.")
+    reason: str = Attribute("Why it is lost, or an empty string.")
+    since: float | None = Attribute("When it was lost, in seconds since the epoch, or None.")
+    problem: str = Attribute("What was wrong with the last broken picture, or an empty string.")
+    width: int = Attribute("Width of the full picture, in pixels.")
+    hubs: Mapping[str, Hub] = Attribute("Maps each encoding to the L{Hub} of its viewers.")
+    meter: Meter = Attribute("A L{Meter} of the pictures delivered, by their times of capture.")
+    grabbed: int = Attribute("How many pictures were taken.")
+    encoded: int = Attribute("How many frames were made, one for each picture and encoding.")
+    broken: int = Attribute("How many pictures were broken, and skipped.")
+    losses: int = Attribute("How many times it was lost.")
+
+
+class ICameraPlugin(Interface):
+    """A kind of camera provided by another package, found by C{twisted.plugin}."""
+
+    name = Attribute("What follows C{plugin:} in C{--camera}.")
 
     def open() -> ICamera:
-        """An L{ICamera}, or an iterable of (H, W, 3) uint8 BGR arrays; may block. Raises L{CameraError}."""
+        """Return an L{ICamera}, or an iterable of (H, W, 3) uint8 BGR arrays; may block. Raises L{CameraError}."""
 
 
 class ISink(Interface):

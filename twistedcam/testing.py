@@ -1,4 +1,4 @@
-"""Stand-ins for what is slow, real or has a screen, for the tests of this package and of whoever builds on it."""
+"""Fakes for cameras, displays, threads and time, for the tests of this package and of those that build on it."""
 
 from __future__ import annotations
 
@@ -18,28 +18,40 @@ from twistedcam.interfaces import CameraError, ICamera, IDisplay, ISink
 
 
 class SteppedReactor(Clock):
-    """A clock moved by hand, in which calls from other threads come at once."""
+    """
+    A clock advanced by hand, in which calls from other threads are made at once.
+
+    Work for the reactor's thread pool waits in C{pool} until it is stepped.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = SteppedThread()
+
+    def getThreadPool(self) -> SteppedThread:
+        """Return C{pool}."""
+        return self.pool
 
     def callFromThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """Call it now: there are no other threads."""
+        """Call it at once: there are no other threads."""
         function(*args, **kwargs)
 
 
 class SteppedThread:
-    """A thread pool of one whose work is done when L{step} says so; one that is not stepped is one that hangs."""
+    """A thread pool of one thread that does a piece of its work at each L{step}; without steps, it hangs."""
 
     def __init__(self) -> None:
         self.jobs: deque[Callable[[], None]] = deque()
         self.stopped = False
 
     def callInThread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """Keep it for a step."""
+        """Keep the call for a step."""
         self.jobs.append(lambda: function(*args, **kwargs))
 
     def callInThreadWithCallback(
         self, on_result: Callable[[bool, Any], None], function: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> None:
-        """Keep it for a step, which will tell C{on_result}."""
+        """Keep the call for a step; C{on_result} is passed its outcome."""
 
         def job() -> None:
             try:
@@ -52,11 +64,11 @@ class SteppedThread:
         self.jobs.append(job)
 
     def stop(self) -> None:
-        """Note that no more work will be given."""
+        """Set C{stopped}."""
         self.stopped = True
 
     def step(self) -> bool:
-        """Do the next piece of work; False if there is none."""
+        """Do the next piece of work; return False if there is none."""
         if not self.jobs:
             return False
         self.jobs.popleft()()
@@ -65,7 +77,7 @@ class SteppedThread:
 
 @implementer(ICamera)
 class FakeCamera:
-    """A camera that gives C{images} over and over, and fails once C{error} is set."""
+    """A camera that repeats C{images}, and fails once C{error} is set; C{now} is its clock."""
 
     def __init__(self, *images: Any, interval: float = 0.0) -> None:
         self.interval = interval
@@ -76,44 +88,44 @@ class FakeCamera:
         self.now: Callable[[], float] = time.monotonic
 
     def grab(self) -> float:
-        """Count, or fail."""
+        """Count, or raise C{error}."""
         if self.error is not None:
             raise self.error
         self.grabbed += 1
         return self.now()
 
     def retrieve(self) -> Image:
-        """The next of the images."""
+        """Return the next of the images, or fail."""
         if self.error is not None:
             raise CameraError(str(self.error))
         self.retrieved += 1
         return self.images[(self.retrieved - 1) % len(self.images)]  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """Note it."""
+        """Set C{closed}."""
         self.closed = True
 
 
 @implementer(ISink)
 class RecordingSink:
-    """Keeps the frames it is given; takes new ones while C{ready}."""
+    """Keeps its frames in C{frames}; accepts new ones while C{ready}."""
 
     def __init__(self) -> None:
         self.ready = True
         self.frames: list[Frame] = []
 
     def may_begin(self) -> bool:
-        """As C{ready} says."""
+        """Return C{ready}."""
         return self.ready
 
     def begin(self, frame: Frame) -> None:
-        """Keep it."""
+        """Keep C{frame}."""
         self.frames.append(frame)
 
 
 @implementer(IDisplay)
 class RecordingDisplay:
-    """Keeps the images it is shown, and presses the C{keys} it is given."""
+    """Keeps the images that it is shown in C{images}; the keys pressed are taken from C{keys}."""
 
     def __init__(self) -> None:
         self.images: list[Image] = []
@@ -122,21 +134,21 @@ class RecordingDisplay:
         self.full_screen = self.closed = False
 
     def show(self, image: Image) -> None:
-        """Keep it."""
+        """Keep C{image}."""
         self.images.append(image)
 
     def key(self) -> str:
-        """The next of the keys."""
+        """Return the next of the keys, or an empty string."""
         return self.keys.popleft() if self.keys else ""
 
     def is_open(self) -> bool:
-        """As C{open} says."""
+        """Return C{open}."""
         return self.open
 
     def toggle_full_screen(self) -> None:
-        """Note it."""
+        """Switch C{full_screen}."""
         self.full_screen = not self.full_screen
 
     def close(self) -> None:
-        """Note it."""
+        """Set C{closed}."""
         self.closed = True

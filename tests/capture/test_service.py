@@ -1,4 +1,4 @@
-"""Capture: polled while anybody watches, encoded once, and lost and found again."""
+"""Capture: polled while it is watched, encoded once, and lost and found again."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from typing import Any
 import numpy as np
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
 
+from tests.processes import turn
 from twistedcam import codec
-from twistedcam.capture.attempt import CameraThread
 from twistedcam.capture.encoder import Settings
-from twistedcam.capture.service import CLOSED, LOST, OPENING, Capture
+from twistedcam.capture.service import Capture
 from twistedcam.frame import LIVE, NO_SIGNAL
 from twistedcam.hub import Hub
-from twistedcam.interfaces import CameraError
+from twistedcam.interfaces import CameraError, CameraState, ICameraStatus
 from twistedcam.testing import FakeCamera, RecordingSink, SteppedReactor, SteppedThread
+
+EPOCH = 1_795_487_331.0
 
 
 class SteppedCaptureTests(TestCase):
-    """Capture with its clock, its threads and its camera in our hands."""
+    """Capture with its clocks, its threads and its camera under control."""
 
     def setUp(self) -> None:
         self.reactor = SteppedReactor()
@@ -36,10 +38,11 @@ class SteppedCaptureTests(TestCase):
         self.sink = RecordingSink()
 
     def capture(self, **settings: Any) -> Capture:
-        """A started capture with nobody watching."""
+        """A started capture that is not watched yet."""
 
         def open_camera() -> FakeCamera:
             camera = self.make_camera()
+            camera.now = self.reactor.seconds
             self.cameras.append(camera)
             return camera
 
@@ -48,7 +51,19 @@ class SteppedCaptureTests(TestCase):
             return self.threads[-1]
 
         self.patch(codec, "encode_jpeg", self.counted(codec.encode_jpeg))
-        capture = Capture(self.reactor, "desk", open_camera, self.hubs, Settings(**settings), make_thread)
+        self.delays: list[float] = []
+        capture = Capture(
+            self.reactor,
+            "desk",
+            open_camera,
+            self.hubs,
+            Settings(**settings),
+            make_thread,
+            self.delays.append,
+            self.reactor.seconds,
+            lambda: EPOCH + self.reactor.seconds(),
+        )
+        verifyObject(ICameraStatus, capture)
         capture.startService()
         self.addCleanup(self.assertEqual, self.reactor.getDelayedCalls(), [])
         self.addCleanup(capture.stopService)
@@ -65,13 +80,14 @@ class SteppedCaptureTests(TestCase):
         return counting
 
     def step(self, times: int = 1) -> None:
-        """Let the newest thread do its work, and the reactor take its turn, so many times."""
+        """Let the newest thread and the reactor's pool do a piece of work each, and the reactor take its turn."""
         for _ in range(times):
             self.threads[-1].step()
+            self.reactor.pool.step()
             self.reactor.advance(0)
 
     def states(self) -> list[str]:
-        """The states of the frames that the sink got."""
+        """The states of the frames that the sink was given."""
         return [frame.state for frame in self.sink.frames]
 
     def test_nobody_watches(self) -> None:
@@ -81,12 +97,12 @@ class SteppedCaptureTests(TestCase):
         self.assertEqual((self.threads, self.cameras), ([], []))
 
     def test_live(self) -> None:
-        """A viewer opens the camera, and sees each of its pictures, numbered, at once."""
+        """The first viewer opens the camera, and gets each of its pictures, numbered, at once."""
         capture = self.capture()
         self.hubs["jpeg"].attach(self.sink)
-        self.assertEqual(capture.state, OPENING)
+        self.assertEqual(capture.state, CameraState.OPENING)
         self.step(6)
-        self.assertEqual(capture.state, LIVE)
+        self.assertEqual(capture.state, CameraState.LIVE)
         self.assertEqual([frame.sequence for frame in self.sink.frames], [0, 1, 2, 3, 4])
         self.assertEqual({frame.camera for frame in self.sink.frames}, {"desk"})
 
@@ -100,7 +116,7 @@ class SteppedCaptureTests(TestCase):
         self.assertEqual(self.cameras[0].retrieved, 10)
 
     def test_only_what_is_watched_is_encoded(self) -> None:
-        """Who gets pickles makes no JPEG be encoded; the pickle holds the resized picture."""
+        """For a viewer of pickles no JPEG is encoded; the pickle holds the resized picture."""
         self.make_camera = lambda: FakeCamera(np.zeros((480, 640, 3), np.uint8))
         self.capture()
         self.hubs["pickle"].attach(self.sink)
@@ -109,7 +125,7 @@ class SteppedCaptureTests(TestCase):
         self.assertEqual(codec.decode(self.sink.frames[0]).shape, (240, 320, 3))
 
     def test_released_when_nobody_watches(self) -> None:
-        """Nothing is encoded from the moment the last viewer goes, and 5 s later the camera is closed."""
+        """Nothing is encoded after the last viewer has gone, and 5 s later the camera is closed."""
         capture = self.capture()
         outlet = self.hubs["jpeg"].attach(self.sink)
         self.step(3)
@@ -118,16 +134,16 @@ class SteppedCaptureTests(TestCase):
         self.step(5)
         self.assertLessEqual(self.encoded, encoded + 1)
         self.reactor.advance(4.9)
-        self.assertEqual(capture.state, LIVE)
+        self.assertEqual(capture.state, CameraState.LIVE)
         self.reactor.advance(0.2)
-        self.assertEqual(capture.state, CLOSED)
+        self.assertEqual(capture.state, CameraState.CLOSED)
         while self.threads[-1].step():
             pass
         self.assertTrue(self.cameras[0].closed)
         self.assertTrue(self.threads[0].stopped)
 
     def test_lingers(self) -> None:
-        """A viewer who comes back within 5 s finds the camera as it was."""
+        """For a viewer who comes back within 5 s the camera is still open."""
         self.capture()
         outlet = self.hubs["jpeg"].attach(self.sink)
         self.step(3)
@@ -139,7 +155,7 @@ class SteppedCaptureTests(TestCase):
         self.assertEqual(len(self.cameras), 1)
 
     def test_no_camera(self) -> None:
-        """Without a camera a card says so at once and every second, and attempts go on, ever more slowly."""
+        """Without a camera a card says so at once and each second; attempts go on, at longer and longer intervals."""
 
         def fail() -> FakeCamera:
             raise CameraError("no such camera")
@@ -148,25 +164,26 @@ class SteppedCaptureTests(TestCase):
         capture = self.capture()
         self.hubs["jpeg"].attach(self.sink)
         self.step()
-        self.assertEqual((capture.state, self.states()), (LOST, [NO_SIGNAL]))
+        self.assertEqual((capture.state, self.states()), (CameraState.LOST, [NO_SIGNAL]))
         self.assertEqual(self.sink.frames[0].reason, "no such camera")
         for _ in range(600):
             self.reactor.advance(0.1)
             self.threads[-1].step()
+            self.reactor.pool.step()
         # 0.5 + 1 + 2 + 4 + 8, then every 10 s for the rest of a minute.
         self.assertEqual(len(self.threads), 10)
         self.assertEqual(len(self.sink.frames), 61)
         self.assertEqual(len({frame.since for frame in self.sink.frames}), 1)
 
     def test_lost_and_found(self) -> None:
-        """A failed read is a loss: card, another attempt half a second later, and live by itself; the viewer stays."""
+        """After a failed read there is a card, and half a second later another attempt; the viewer stays."""
         capture = self.capture()
         self.hubs["jpeg"].attach(self.sink)
         self.step(2)
         self.cameras[0].error = CameraError("unplugged")
         self.step()
         self.assertEqual(self.states(), [LIVE, NO_SIGNAL])
-        self.assertEqual((capture.state, capture.reason), (LOST, "unplugged"))
+        self.assertEqual((capture.state, capture.reason), (CameraState.LOST, "unplugged"))
         self.reactor.advance(0.5)
         self.step(3)
         self.assertEqual(self.states(), [LIVE, NO_SIGNAL, LIVE, LIVE])
@@ -189,11 +206,12 @@ class SteppedCaptureTests(TestCase):
             self.assertEqual(self.states()[-1], LIVE)
 
     def test_read_that_never_returns(self) -> None:
-        """After 5 s without a picture the camera is lost and opened anew; what comes late is not shown."""
+        """After 5 s without a picture the camera is lost and opened again; a late picture is not shown."""
         capture = self.capture()
         self.hubs["jpeg"].attach(self.sink)
         self.step(2)
         self.reactor.advance(5)
+        self.reactor.pool.step()
         self.assertEqual(self.states(), [LIVE, NO_SIGNAL])
         self.assertIn("no picture for 5 s", capture.reason)
         self.reactor.advance(0.5)
@@ -205,8 +223,54 @@ class SteppedCaptureTests(TestCase):
         self.threads[0].step()
         self.assertTrue(self.cameras[0].closed)
 
+    def test_cards_while_the_camera_hangs(self) -> None:
+        """While a read hangs, a card is published each second: encoded once, with a new number and time each."""
+        self.capture()
+        self.hubs["jpeg"].attach(self.sink)
+        self.step(2)
+        encoded = self.encoded
+        self.reactor.advance(5)
+        for _ in range(50):
+            self.reactor.pool.step()
+            self.reactor.advance(0.125)
+        cards = self.sink.frames[1:]
+        self.assertEqual(len(cards), 7)
+        self.assertEqual(self.encoded, encoded + 1)
+        self.assertEqual([card.sequence for card in cards], [*range(1, 8)])
+        self.assertEqual([card.captured for card in cards], [EPOCH + 5 + n for n in range(7)])
+        self.assertEqual({(card.state, card.since) for card in cards}, {(NO_SIGNAL, EPOCH + 5)})
+
+    def test_late_picture_counts_nothing(self) -> None:
+        """A picture that comes after its camera was given up takes no number, and nothing counts it."""
+        large = np.zeros((96, 128, 3), np.uint8)
+        self.make_camera = lambda: FakeCamera(np.zeros((48, 64, 3), np.uint8), large)
+        capture = self.capture()
+        self.hubs["jpeg"].attach(self.sink)
+        self.step(2)
+        self.reactor.advance(5)
+        self.reactor.advance(0.5)
+        before = (capture.grabbed, capture.encoded, capture.broken, capture.width)
+        self.threads[0].step()
+        self.assertEqual((capture.grabbed, capture.encoded, capture.broken, capture.width), before)
+        self.step(3)
+        self.assertEqual([frame.sequence for frame in self.sink.frames], [*range(len(self.sink.frames))])
+
+    def test_late_picture_takes_no_turn(self) -> None:
+        """A picture that comes after its camera was given up leaves the rate limit as it was."""
+        self.capture(fps=1)
+        self.hubs["jpeg"].attach(self.sink)
+        self.step(2)
+        self.reactor.advance(5)
+        self.reactor.advance(0.5)
+        self.cameras[0].now = lambda: 1e6
+        self.threads[0].step()
+        self.step()
+        self.cameras[1].now = lambda: 1e6 + 0.5
+        self.step()
+        self.assertEqual(self.states()[-1], LIVE)
+
     def test_unforeseen_failure(self) -> None:
-        """A camera that fails in a way of its own is lost like another, and the log has the traceback once."""
+        """A camera that fails unexpectedly is lost like any other, and the traceback is logged once."""
         self.capture()
         self.hubs["jpeg"].attach(self.sink)
         self.step(2)
@@ -217,7 +281,7 @@ class SteppedCaptureTests(TestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_broken_picture(self) -> None:
-        """A broken picture now and then is passed over: the camera is as live as before."""
+        """An occasional broken picture is skipped: the camera stays live."""
         good, broken = np.zeros((48, 64, 3), np.uint8), np.zeros((0, 5, 3), np.uint8)
         self.make_camera = lambda: FakeCamera(good, broken, None, good)
         self.capture()
@@ -227,18 +291,18 @@ class SteppedCaptureTests(TestCase):
         self.assertEqual(len(self.cameras), 1)
 
     def test_broken_pictures_only(self) -> None:
-        """A camera that gives nothing else for 5 s is lost, and the reason says what was wrong."""
+        """A camera that gives only broken pictures for 5 s is lost, and the reason says what was wrong with them."""
         self.make_camera = lambda: FakeCamera(np.zeros((0, 5, 3), np.uint8))
         capture = self.capture()
         self.hubs["jpeg"].attach(self.sink)
         for _ in range(51):
             self.step(2)
             self.reactor.advance(0.1)
-        self.assertEqual(capture.state, LOST)
+        self.assertEqual(capture.state, CameraState.LOST)
         self.assertIn("no picture for 5 s: the picture has the shape (0, 5, 3)", capture.reason)
 
     def test_hangs_again_and_again(self) -> None:
-        """When three attempts hang in their reads there is no fourth, until one of them returns."""
+        """While three attempts hang in their reads there is no fourth one."""
         capture = self.capture()
         self.hubs["jpeg"].attach(self.sink)
         for _ in range(3000):
@@ -250,10 +314,10 @@ class SteppedCaptureTests(TestCase):
         self.reactor.advance(10)
         self.assertEqual(len(self.threads), 4)
         self.step(2)
-        self.assertEqual(capture.state, LIVE)
+        self.assertEqual(capture.state, CameraState.LIVE)
 
     def test_rate_bound_grabs_all(self) -> None:
-        """Below the camera's rate each picture is grabbed, so that none gets old; only those due are read."""
+        """With a rate limit each picture is grabbed, so that none grows old in the driver; only those due are read."""
         self.capture(fps=10)
         self.hubs["jpeg"].attach(self.sink)
         times = iter(n / 30 for n in range(1000))
@@ -264,7 +328,7 @@ class SteppedCaptureTests(TestCase):
         self.assertEqual(self.cameras[0].retrieved, 20)
 
     def test_files_are_paced_by_the_clock(self) -> None:
-        """A source that waits for us is read at its own rate."""
+        """A source that is read by our clock is read at its own rate."""
         self.make_camera = lambda: FakeCamera(interval=0.04)
         self.capture()
         self.hubs["jpeg"].attach(self.sink)
@@ -274,8 +338,8 @@ class SteppedCaptureTests(TestCase):
             self.reactor.advance(0.01)
         self.assertEqual(self.cameras[0].grabbed, 25)
 
-    def test_late_pictures_of_a_file_are_passed_over(self) -> None:
-        """When reading took as long as ten pictures last, the next one read is the one that is due now."""
+    def test_late_pictures_of_a_file_are_skipped(self) -> None:
+        """If a read took as long as ten pictures last, the next one read is the one that is due now."""
         self.make_camera = lambda: FakeCamera(interval=0.04)
         self.capture()
         self.hubs["jpeg"].attach(self.sink)
@@ -287,12 +351,12 @@ class SteppedCaptureTests(TestCase):
         self.assertEqual((self.cameras[0].grabbed, self.cameras[0].retrieved), (12, 2))
 
     def test_stop_while_reading(self) -> None:
-        """Stopping waits for no read; the camera is closed when its read returns."""
+        """Stopping does not wait for a read; the camera is closed when the read returns."""
         capture = self.capture()
         self.hubs["jpeg"].attach(self.sink)
         self.step(2)
         capture.stopService()
-        self.assertEqual(capture.state, CLOSED)
+        self.assertEqual(capture.state, CameraState.CLOSED)
         self.assertFalse(self.cameras[0].closed)
         while self.threads[0].step():
             pass
@@ -300,7 +364,7 @@ class SteppedCaptureTests(TestCase):
         self.assertEqual(len(self.sink.frames), 1)
 
     def test_no_signal_as_pickle(self) -> None:
-        """The tutorial's client sees the card as well."""
+        """The tutorial's client is shown the card as well."""
 
         def fail() -> FakeCamera:
             raise CameraError("no such camera")
@@ -317,8 +381,8 @@ class ThreadedCaptureTests(TestCase):
 
     timeout = 10
 
-    def test_hung_read(self) -> None:
-        """A read that hangs holds up neither the stop nor the end of its thread once it returns."""
+    async def test_hung_read(self) -> None:
+        """A read that hangs does not delay the stop; once it returns, the camera is closed."""
         release, closed = threading.Event(), threading.Event()
         reading: Deferred[None] = Deferred()
 
@@ -336,19 +400,16 @@ class ThreadedCaptureTests(TestCase):
         capture.startService()
         outlet = hub.attach(RecordingSink())
 
-        async def check() -> None:
-            await reading
-            hub.detach(outlet)
-            capture.stopService()
-            self.assertFalse(closed.is_set())
-            release.set()
-            while not closed.is_set():
-                await deferLater(reactor, 0.001)  # type: ignore[arg-type]
+        await reading
+        hub.detach(outlet)
+        capture.stopService()
+        self.assertFalse(closed.is_set())
+        release.set()
+        while not closed.is_set():
+            await turn()
 
-        return Deferred.fromCoroutine(check())  # type: ignore[return-value]
-
-    def test_nothing_is_kept_of_a_lost_camera(self) -> None:
-        """A camera that was lost is let go of at once, and not when the garbage collector comes round to it."""
+    async def test_nothing_is_kept_of_a_lost_camera(self) -> None:
+        """A lost camera is freed at once, and not only by the garbage collector."""
         cameras: list[weakref.ref[FakeCamera]] = []
 
         class Short(FakeCamera):
@@ -369,24 +430,9 @@ class ThreadedCaptureTests(TestCase):
         capture.startService()
         outlet = hub.attach(RecordingSink())
 
-        async def check() -> None:
-            while len(cameras) < 5:
-                await deferLater(reactor, 0.001)  # type: ignore[arg-type]
-            hub.detach(outlet)
-            capture.stopService()
-            while any(camera() is not None for camera in cameras[:4]):
-                await deferLater(reactor, 0.001)  # type: ignore[arg-type]
-
-        return Deferred.fromCoroutine(check())  # type: ignore[return-value]
-
-    def test_thread_ends(self) -> None:
-        """A stopped thread does what it was given, and ends."""
-        done = threading.Event()
-        thread = CameraThread()
-        thread.callInThread(done.set)
-        worker = thread.threads[0]
-        self.assertTrue(worker.daemon)
-        thread.stop()
-        worker.join(30)
-        self.assertTrue(done.is_set())
-        self.assertFalse(worker.is_alive())
+        while len(cameras) < 5:
+            await turn()
+        hub.detach(outlet)
+        capture.stopService()
+        while any(camera() is not None for camera in cameras[:4]):
+            await turn()

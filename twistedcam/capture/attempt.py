@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from twistedcam.interfaces import BrokenPictureError, CameraError, ICamera
+from twistedcam.capture.sampler import Sample
+from twistedcam.interfaces import CameraError, ICamera
 
 OPEN_SECONDS = 15.0  # some webcams take 10 s to open on Windows
 STALL_SECONDS = 5.0
-
-Seen = TypeVar("Seen")
 
 
 class CameraThread(ThreadPool):
     """
     One daemon thread for one attempt at a camera.
 
-    A read that never returns holds up neither the reactor's own threads nor the end of the process.
+    A read that never returns blocks neither the reactor's own threads nor the end of the process.
     """
 
     threadFactory = partial(threading.Thread, daemon=True)  # type: ignore[assignment]
@@ -36,17 +36,17 @@ class CameraThread(ThreadPool):
         self.start()
 
     def stop(self) -> None:
-        """End the thread when it has done what it was given, without waiting for that."""
+        """End the thread once its work is done, without waiting for it."""
         threading.Thread(target=super().stop, daemon=True).start()
 
 
-class Polling(Generic[Seen]):
+class Attempt:
     """
     Opens a camera, polls it until it is lost or no longer wanted, and closes it.
 
-    C{look} is called in the thread with the camera and the number of pictures
-    to grab; what it returns is handed to C{deliver} in the reactor's, and
-    what was wrong with a broken picture to C{pass_over}.
+    C{sample} is called in the thread with the camera and the number of pictures to grab; its result is passed to
+    C{deliver} in the reactor's thread, unless the attempt has ended by then. An attempt is over when L{run} is;
+    C{has_ended} becomes true later, when the thread has closed the camera.
     """
 
     def __init__(
@@ -54,30 +54,28 @@ class Polling(Generic[Seen]):
         reactor: Any,
         thread: Any,
         open_camera: Callable[[], ICamera],
-        look: Callable[[ICamera, int], Seen],
-        deliver: Callable[[Seen], None],
-        pass_over: Callable[[str], None] = lambda problem: None,
+        sample: Callable[[ICamera, int], Sample],
+        deliver: Callable[[Sample], None],
     ) -> None:
         self._reactor = reactor
         self._thread = thread
         self._open_camera = open_camera
-        self._look = look
+        self._sample = sample
         self._deliver = deliver
-        self._pass_over = pass_over
         self._camera: ICamera | None = None
         self._loop: LoopingCall | None = None
         self._lost: Deferred[None] = Deferred()
         self._stall: IDelayedCall | None = None
         self._over = False
-        self._broken = ""  # what was wrong with the last picture
+        self._problem = ""  # with the last picture
         self.has_ended = False
 
     async def run(self) -> None:
-        """Poll until the camera is lost. Raises what it failed with, a L{CameraError} as a rule."""
+        """Poll until the camera is lost. Raises the error that ended it, usually a L{CameraError}."""
         too_late = CameraError(f"it has not opened for {OPEN_SECONDS:.0f} s")
         self._stall = self._reactor.callLater(OPEN_SECONDS, self._fail, too_late)
         try:
-            self._in_thread(self._open).addCallbacks(self._poll_at, self._fail)
+            self._in_thread(self._open).addCallbacks(self._start_polling, self._fail)
             await self._lost
         finally:
             self._end()
@@ -92,7 +90,18 @@ class Polling(Generic[Seen]):
         self._thread.stop()
 
     def _in_thread(self, function: Callable[..., Any], *args: object) -> Deferred[Any]:
-        return deferToThreadPool(self._reactor, self._thread, function, *args)
+        return deferToThreadPool(self._reactor, self._thread, self._call, function, *args)
+
+    def _call(self, function: Callable[..., Any], *args: object) -> Any:
+        try:
+            return function(*args)
+        except CameraError as error:
+            # The frames of its traceback would keep the camera and its pictures in memory
+            # until the garbage collector runs in the reactor's thread.
+            raise error.with_traceback(None) from None
+        except (CancelledError, asyncio.CancelledError) as error:
+            # It would look as if this attempt had been cancelled.
+            raise CameraError(f"the camera's own code raised {type(error).__name__}") from None
 
     def _open(self) -> float:
         self._camera = self._open_camera()
@@ -106,49 +115,39 @@ class Polling(Generic[Seen]):
         finally:
             self.has_ended = True
 
-    def _poll_at(self, interval: float) -> None:
+    def _start_polling(self, interval: float) -> None:
         if self._over:
             return
-        self._await_picture()
-        # With an interval of 0 the camera paces us: each poll begins when the last
+        self._restart_stall_timer()
+        # With an interval of 0 the camera sets the pace: each poll begins when the last
         # one ended. A fixed interval around a blocking read would lose pictures.
         self._loop = LoopingCall.withCount(self._poll)
         self._loop.clock = self._reactor
         self._loop.start(interval).addErrback(self._fail)
 
     def _poll(self, count: int) -> Deferred[None]:
-        return self._in_thread(self._look_once, count).addCallbacks(self._looked, self._passed_over)
+        return self._in_thread(self._sample_once, count).addCallback(self._sampled)
 
-    def _look_once(self, count: int) -> Seen:
+    def _sample_once(self, count: int) -> Sample:
         assert self._camera is not None
-        try:
-            return self._look(self._camera, count)
-        except CameraError as error:
-            # Its frames would keep the camera, and its pictures, for as long as the
-            # garbage collector does not come round to the thread's own.
-            raise error.with_traceback(None) from None
+        return self._sample(self._camera, count)
 
-    def _looked(self, seen: Seen) -> None:
-        if not self._over:
-            self._broken = ""
-            self._await_picture()
-            self._deliver(seen)
+    def _sampled(self, sample: Sample) -> None:
+        if self._over:
+            return
+        # A camera may give a broken picture now and then; one that gives only such pictures stalls.
+        if sample.problem is None:
+            self._restart_stall_timer()
+        self._problem = "" if sample.problem is None else f": {sample.problem}"
+        self._deliver(sample)
 
-    def _passed_over(self, failure: Failure) -> None:
-        # A camera may give a broken picture now and then; one that gives no other stalls.
-        failure.trap(BrokenPictureError)
-        if not self._over:
-            problem = failure.getErrorMessage()
-            self._broken = f": {problem}"
-            self._pass_over(problem)
-
-    def _await_picture(self) -> None:
+    def _restart_stall_timer(self) -> None:
         if self._stall is not None:
             self._stall.cancel()
         self._stall = self._reactor.callLater(STALL_SECONDS, self._stalled)
 
     def _stalled(self) -> None:
-        self._fail(CameraError(f"it has given no picture for {STALL_SECONDS:.0f} s{self._broken}"))
+        self._fail(CameraError(f"it has given no picture for {STALL_SECONDS:.0f} s{self._problem}"))
 
     def _fail(self, reason: Failure | Exception) -> None:
         if not self._over and not self._lost.called:

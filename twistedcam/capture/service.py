@@ -1,7 +1,8 @@
-"""Polls a camera through a thread of its own and publishes what it sees; a lost camera is an ordinary state."""
+"""A camera as a service: open while it is watched, and opened again when it is lost."""
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,38 +10,40 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from zope.interface import implementer
 
-from twistedcam import codec
-from twistedcam.capture.attempt import CameraThread, Polling
-from twistedcam.capture.cards import no_signal_card
-from twistedcam.capture.encoder import Encoder, Settings
-from twistedcam.codec import CodecError, Image
-from twistedcam.frame import LIVE, NO_SIGNAL, Frame, FrameError
+from twistedcam.capture.attempt import Attempt, CameraThread
+from twistedcam.capture.encoder import EncodedPicture, Settings
+from twistedcam.capture.no_signal import Card, NoSignal
+from twistedcam.capture.sampler import Sample, Sampler
+from twistedcam.frame import NO_SIGNAL
 from twistedcam.hub import Hub
-from twistedcam.interfaces import BrokenPictureError, CameraError, ICamera
-from twistedcam.rates import Meter, RateLimit
+from twistedcam.interfaces import CameraError, CameraState, ICamera, ICameraStatus
+from twistedcam.rates import Meter
 
 log = Logger()
 
-CLOSED, OPENING, LOST = "closed", "opening", "lost"  # and frame.LIVE
-
 LINGER_SECONDS = 5.0
-CARD_SECONDS = 1.0
-MOST_HANGING = 3  # each holds a thread and the device
-FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.5, 10.0
+MAX_HANGING = 3  # each holds a thread and the device
+FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.5, 10.0
+
+_DEFAULT_WIDTH = 640
 
 
+@implementer(ICameraStatus)
 class Capture(Service):
     """
-    Polls one camera while anybody watches and publishes each picture, encoded once, to its hubs.
+    Polls one camera while it is watched, and publishes each picture, encoded once, to its hubs.
 
-    C{open_camera} is called in a thread, anew after each loss; C{hubs} maps an encoding (see L{encoder}) to the L{Hub}
-    of those who get it. C{state}, C{reason} and C{since} say how the camera is; C{grabbed}, C{encoded}, C{broken}
-    and C{losses} count; C{problem} says what was wrong with the last broken picture, and C{on_encoded} is told how many
-    seconds lay between a picture and its frames.
+    C{open_camera} is called in a thread, again after each loss; C{hubs} maps an encoding (see L{encoder}) to the L{Hub}
+    of its viewers. Pictures are numbered and counted when they are delivered, in the reactor's thread. C{on_encoded} is
+    called with the seconds from the capture of each picture to its delivery. C{monotonic} is the clock of
+    L{ICamera.grab}, and C{wall} gives the seconds since the epoch.
     """
+
+    name: str
 
     def __init__(
         self,
@@ -51,85 +54,75 @@ class Capture(Service):
         settings: Settings = Settings(),
         make_thread: Callable[[], Any] = CameraThread,
         on_encoded: Callable[[float], None] = lambda seconds: None,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        self.state = CLOSED
+        self.name = name
+        self.state = CameraState.CLOSED
         self.reason = self.problem = ""
         self.since: float | None = None
         self.grabbed = self.encoded = self.broken = self.losses = 0
-        self.camera = name
         self.hubs = hubs
+        self.meter = Meter()  # by the frames' times of capture
         self._reactor = reactor
         self._open_camera = open_camera
-        self._encoder = Encoder(name, settings)
-        self._limit = RateLimit(settings.fps)
+        self._settings = settings
         self._make_thread = make_thread
         self._on_encoded = on_encoded
-        self.meter = Meter()  # by the frames' times of capture
+        self._monotonic = monotonic
+        self._wall = wall
+        self._sequence = itertools.count()
+        full_width = settings.width or _DEFAULT_WIDTH
+        self._size = (full_width, full_width * 3 // 4)  # of the last picture; of a card in its place
         self._trying: Deferred[None] | None = None
-        self._ending: list[Polling[dict[str, Frame]]] = []  # those whose thread may still be in a read
+        self._ending: list[Attempt] = []  # those whose thread may still be in a read
         self._linger: IDelayedCall | None = None
-        self._cards = LoopingCall(self._publish_card)
-        self._cards.clock = reactor
+        self._no_signal = NoSignal(reactor, settings, self._card, self._publish_card)
         self._retry_seconds = FIRST_RETRY_SECONDS
         for hub in hubs.values():
             hub.on_demand = self._demand_changed
 
     def startService(self) -> None:
-        """From here on the camera may be opened: it is, as soon as somebody watches."""
+        """Open the camera as soon as it is watched."""
         super().startService()
         self._demand_changed()
 
     def stopService(self) -> None:
-        """Let go of the camera, without waiting for a read that is under way."""
+        """Release the camera, without waiting for a read in progress."""
         super().stopService()
         self._stop_linger()
         self._close()
 
     @property
     def width(self) -> int:
-        """Of the full picture, in pixels."""
-        return self._encoder.size[0]
+        """Width of the full picture, in pixels."""
+        return self._size[0]
 
-    def _wanted(self) -> list[str]:
-        return [encoding for encoding, hub in self.hubs.items() if hub.is_watched]
+    def _wanted(self) -> tuple[str, ...]:
+        return tuple(encoding for encoding, hub in self.hubs.items() if hub.is_watched)
 
-    def _look(self, camera: ICamera, count: int) -> dict[str, Frame]:
-        """In the camera's thread: pass over what is late or not due, and encode the rest."""
-        for _ in range(count):
-            taken = camera.grab()
-            self.grabbed += 1
-        wanted = self._wanted()
-        if not wanted or not self._limit.due(taken):
-            return {}
-        captured = time.time() - (time.monotonic() - taken)
-        picture = camera.retrieve()
-        try:
-            whole = codec.complete(picture) if isinstance(picture, bytes) else codec.as_bgr(picture)
-            return self._encode(wanted, whole, captured)
-        except (CodecError, FrameError) as error:
-            raise BrokenPictureError(str(error)) from None
-
-    def _encode(self, encodings: list[str], picture: Image | bytes, captured: float, *state: Any) -> dict[str, Frame]:
-        frames = self._encoder.encode(encodings, picture, captured, *state)
-        self.encoded += len(frames)
-        return frames
-
-    def _deliver(self, frames: Mapping[str, Frame]) -> None:
-        if frames and self.state != LIVE:
+    def _deliver(self, sample: Sample) -> None:
+        self.grabbed += sample.grabbed
+        if sample.problem is not None:
+            self._count_broken(sample.problem)
+        if sample.picture is None:
+            return
+        if self.state != CameraState.LIVE:
             self._go_live()
-        for frame in frames.values():
-            self._on_encoded(frame.age or 0.0)
-            self.meter.add(frame.captured or 0.0)
-            break  # all are of one picture
-        self._publish(frames)
+        self._size = (sample.picture.width, sample.picture.height)
+        self._on_encoded(self._wall() - sample.captured)
+        self.meter.add(sample.captured)
+        self._publish(sample.picture, sample.captured)
 
-    def _pass_over(self, problem: str) -> None:
+    def _count_broken(self, problem: str) -> None:
         self.broken += 1
         if problem != self.problem:
-            log.warn("{camera}: a broken picture is passed over: {problem}", camera=self.camera, problem=problem)
+            log.warn("{camera}: skipping a broken picture: {problem}", camera=self.name, problem=problem)
         self.problem = problem
 
-    def _publish(self, frames: Mapping[str, Frame]) -> None:
+    def _publish(self, picture: EncodedPicture, captured: float, *state: Any) -> None:
+        frames = picture.frames(self.name, next(self._sequence), captured, *state)
+        self.encoded += len(frames)
         for encoding, frame in frames.items():
             self.hubs[encoding].publish(frame)
 
@@ -150,7 +143,7 @@ class Capture(Service):
 
     def _release(self) -> None:
         self._linger = None
-        log.info("{camera}: nobody watches, the camera is released", camera=self.camera)
+        log.info("{camera}: nobody watches, the camera is released", camera=self.name)
         self._close()
 
     def _close(self) -> None:
@@ -158,64 +151,59 @@ class Capture(Service):
         if trying is not None:
             trying.addErrback(lambda failure: failure.trap(CancelledError))
             trying.cancel()
-        self._stop_cards()
-        self.state, self.reason, self.since = CLOSED, "", None
+        self._no_signal.stop()
+        self.state, self.reason, self.since = CameraState.CLOSED, "", None
         self._retry_seconds = FIRST_RETRY_SECONDS
 
     async def _keep_trying(self) -> None:
-        """Attempt after attempt, until cancelled."""
+        """Make one attempt after another, until cancelled."""
         while True:
-            if self.state == CLOSED:
-                self.state = OPENING
+            if self.state == CameraState.CLOSED:
+                self.state = CameraState.OPENING
             try:
-                await self._poll()
+                await self._attempt()
             except CancelledError:
                 raise
-            except (CameraError, CodecError) as error:
+            except CameraError as error:
                 self._go_lost(str(error))
             except Exception as error:
-                log.failure("{camera}: the camera failed in an unforeseen way", camera=self.camera)
+                log.failure("{camera}: the camera failed unexpectedly", camera=self.name)
                 self._go_lost(f"{type(error).__name__}: {error}")
             await deferLater(self._reactor, self._next_retry())
 
-    async def _poll(self) -> None:
-        """One attempt, unless too many earlier ones still hang in a read."""
-        self._ending = [polling for polling in self._ending if not polling.has_ended]
-        if len(self._ending) >= MOST_HANGING:
+    async def _attempt(self) -> None:
+        """Make one attempt, unless too many earlier ones still hang in a read."""
+        self._ending = [attempt for attempt in self._ending if not attempt.has_ended]
+        if len(self._ending) >= MAX_HANGING:
             raise CameraError("it hangs, and has to be unplugged and plugged in again")
-        polling = Polling(
-            self._reactor, self._make_thread(), self._open_camera, self._look, self._deliver, self._pass_over
-        )
-        self._ending.append(polling)
-        await polling.run()
+        sampler = Sampler(self._wanted, self._settings, self._monotonic, self._wall)
+        attempt = Attempt(self._reactor, self._make_thread(), self._open_camera, sampler.sample, self._deliver)
+        self._ending.append(attempt)
+        await attempt.run()
 
     def _next_retry(self) -> float:
         seconds = self._retry_seconds
-        self._retry_seconds = min(seconds * 2, LONGEST_RETRY_SECONDS)
+        self._retry_seconds = min(seconds * 2, MAX_RETRY_SECONDS)
         return seconds
 
     def _go_live(self) -> None:
-        self._stop_cards()
-        self.state, self.reason, self.since = LIVE, "", None
+        self._no_signal.stop()
+        self.state, self.reason, self.since = CameraState.LIVE, "", None
         self._retry_seconds = FIRST_RETRY_SECONDS
-        log.info("{camera}: live", camera=self.camera)
+        log.info("{camera}: live", camera=self.name)
 
     def _go_lost(self, reason: str) -> None:
-        if self.state != LOST:
-            self.since = time.time()
+        if self.state != CameraState.LOST:
+            self.since = self._wall()
             self.losses += 1
         if reason != self.reason:
-            log.warn("{camera}: no signal: {reason}; trying again", camera=self.camera, reason=reason)
-        self.state, self.reason = LOST, reason
-        if not self._cards.running:
-            self._cards.start(CARD_SECONDS)
+            log.warn("{camera}: no signal: {reason}; trying again", camera=self.name, reason=reason)
+        self.state, self.reason = CameraState.LOST, reason
+        self._no_signal.start()
 
-    def _stop_cards(self) -> None:
-        if self._cards.running:
-            self._cards.stop()
+    def _card(self) -> Card:
+        assert self.since is not None
+        return Card(self.name, self.reason, self.since, *self._size, self._wanted())
 
-    def _publish_card(self) -> None:
-        now = time.time()
-        since = now if self.since is None else self.since
-        card = no_signal_card(*self._encoder.size, self.camera, self.reason, since)
-        self._publish(self._encode(self._wanted(), card, now, NO_SIGNAL, self.reason, since))
+    def _publish_card(self, card: Card, picture: EncodedPicture) -> None:
+        self._publish(picture, self._wall(), NO_SIGNAL, card.reason, card.since)

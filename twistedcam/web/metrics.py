@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -14,11 +14,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from twistedcam.hub import Tally
+from twistedcam.interfaces import CameraState, ICameraStatus
 from twistedcam.web.status import VERSIONS, outlets
-
-if TYPE_CHECKING:
-    from twistedcam.capture.service import Capture
-
 
 # Frames are there within milliseconds on a fast link, and within seconds on the thinnest.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -34,7 +31,7 @@ class Metrics(Service, Collector):
     """
 
     def __init__(self, clock: IReactorTime) -> None:
-        self._cameras: dict[str, Capture] = {}
+        self._cameras: dict[str, ICameraStatus] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -55,9 +52,9 @@ class Metrics(Service, Collector):
         self._looks = LoopingCall(self._look)
         self._looks.clock = clock
 
-    def watch_over(self, camera: Capture) -> None:
+    def watch_over(self, camera: ICameraStatus) -> None:
         """Tell of C{camera}, too."""
-        self._cameras[camera.camera] = camera
+        self._cameras[camera.name] = camera
 
     def on_encoded(self, camera: str) -> Callable[[float], None]:
         """What is to be told how many seconds each picture of C{camera} took to be a frame."""
@@ -93,7 +90,7 @@ class Metrics(Service, Collector):
         for name, text, read in _COUNTERS:
             family = CounterMetricFamily(f"twistedcam_{name}", text, labels=["camera"])
             for camera in self._cameras.values():
-                family.add_metric([camera.camera], read(camera))
+                family.add_metric([camera.name], read(camera))
             yield family
         viewers = GaugeMetricFamily("twistedcam_viewers", "Who watch now.", labels=["camera", "encoding"])
         live = GaugeMetricFamily(
@@ -101,14 +98,14 @@ class Metrics(Service, Collector):
         )
         for camera in self._cameras.values():
             for encoding, hub in camera.hubs.items():
-                viewers.add_metric([camera.camera, encoding], len(hub))
-            for one in ("closed", "opening", "live", "lost"):
-                live.add_metric([camera.camera, one], float(camera.state == one))
+                viewers.add_metric([camera.name, encoding], len(hub))
+            for one in CameraState:
+                live.add_metric([camera.name, one], float(camera.state == one))
         yield viewers
         yield live
 
 
-def _tally(camera: Capture) -> Tally:
+def _tally(camera: ICameraStatus) -> Tally:
     total = Tally()
     for hub in camera.hubs.values():
         total.add(hub.tally())

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
@@ -20,12 +20,10 @@ from twisted.web.static import Data
 
 from twistedcam.capture.encoder import encoding_for
 from twistedcam.hub import Hub
+from twistedcam.interfaces import ICameraStatus
 from twistedcam.rates import MAX_FPS
 from twistedcam.web.responses import DynamicResource, TextResource
 from twistedcam.web.stream import STREAM_TYPE, Snapshot, Stream
-
-if TYPE_CHECKING:
-    from twistedcam.capture.service import Capture
 
 log = Logger()
 
@@ -115,14 +113,14 @@ class WebFace(Service):
     """
     All who watch over HTTP, and what they may ask for; C{root} is the resource to serve.
 
-    C{cameras} maps names to L{Capture}s, the first being the default; C{has_room} says whether one more may watch;
+    C{cameras} maps names to cameras, the first being the default; C{has_room} says whether one more may watch;
     C{state} gives what C{/state} says, and C{metrics} the type and text of C{/metrics} for an Accept header.
     """
 
     def __init__(
         self,
         clock: IReactorTime,
-        cameras: Mapping[str, Capture],
+        cameras: Mapping[str, ICameraStatus],
         has_room: Callable[[], bool],
         state: Callable[[], dict[str, Any]],
         metrics: Callable[[str], tuple[str, bytes]],

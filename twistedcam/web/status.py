@@ -6,29 +6,27 @@ import platform
 import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twistedcam.hub import Outlet
-
-if TYPE_CHECKING:
-    from twistedcam.capture.service import Capture
+from twistedcam.interfaces import ICameraStatus
 
 VERSIONS = {"twistedcam": version("twistedcam"), "twisted": version("twisted"), "python": platform.python_version()}
 
 
-def outlets(camera: Capture) -> Iterator[tuple[str, Outlet]]:
+def outlets(camera: ICameraStatus) -> Iterator[tuple[str, Outlet]]:
     """Everybody who watches C{camera}, with the encoding that is sent."""
     for encoding, hub in camera.hubs.items():
         for outlet in hub:
             yield encoding, outlet
 
 
-def count_viewers(cameras: Mapping[str, Capture]) -> int:
+def count_viewers(cameras: Mapping[str, ICameraStatus]) -> int:
     """How many watch."""
     return sum(len(hub) for camera in cameras.values() for hub in camera.hubs.values())
 
 
-def state(cameras: Mapping[str, Capture]) -> dict[str, Any]:
+def state(cameras: Mapping[str, ICameraStatus]) -> dict[str, Any]:
     """All of it as a JSON object: times in seconds since the epoch, ages in seconds."""
     now = time.time()
     return {
@@ -38,9 +36,9 @@ def state(cameras: Mapping[str, Capture]) -> dict[str, Any]:
     }
 
 
-def _camera(camera: Capture, now: float) -> dict[str, Any]:
+def _camera(camera: ICameraStatus, now: float) -> dict[str, Any]:
     return {
-        "name": camera.camera,
+        "name": camera.name,
         "state": camera.state,
         "reason": camera.reason,
         "since": camera.since,

@@ -1,0 +1,78 @@
+"""Sampling a camera: what is grabbed, and what is encoded of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from twisted.trial.unittest import TestCase
+
+from twistedcam.capture.encoder import ENCODING_JPEG, Settings
+from twistedcam.capture.sampler import Sample, Sampler
+from twistedcam.interfaces import BrokenPictureError, CameraError
+from twistedcam.testing import FakeCamera
+
+
+class SamplerTests(TestCase):
+    """One attempt's samples."""
+
+    def setUp(self) -> None:
+        self.wanted: tuple[str, ...] = (ENCODING_JPEG,)
+        self.now = 100.0
+
+    def sampler(self, fps: float = 0.0) -> Sampler:
+        """A sampler by whose wall clock the monotonic clock began at 1000."""
+        return Sampler(lambda: self.wanted, Settings(fps=fps), lambda: self.now, lambda: self.now + 1000)
+
+    def test_captured(self) -> None:
+        """A picture's time of capture is given by the wall clock, however long ago it was."""
+        camera = FakeCamera()
+        camera.now = lambda: self.now - 0.25
+        sample = self.sampler().sample(camera, 1)
+        assert sample.picture is not None
+        self.assertEqual((sample.grabbed, sample.captured, sample.problem), (1, 1099.75, None))
+        self.assertEqual((sample.picture.width, list(sample.picture.payloads)), (64, [ENCODING_JPEG]))
+
+    def test_late(self) -> None:
+        """Of several pictures that are due, only the last one is encoded."""
+        camera = FakeCamera()
+        self.assertEqual(self.sampler().sample(camera, 10).grabbed, 10)
+        self.assertEqual(camera.retrieved, 1)
+
+    def test_not_wanted(self) -> None:
+        """Without a viewer pictures are grabbed, and not encoded."""
+        camera = FakeCamera()
+        self.wanted = ()
+        self.assertEqual(self.sampler().sample(camera, 1), Sample(1))
+        self.assertEqual(camera.retrieved, 0)
+
+    def test_not_due(self) -> None:
+        """A picture that the rate limit does not let through is not encoded; each attempt has a limit of its own."""
+        camera = FakeCamera()
+        camera.now = lambda: self.now
+        sampler = self.sampler(fps=1)
+        sampler.sample(camera, 1)
+        self.now += 0.5
+        self.assertEqual(sampler.sample(camera, 1), Sample(1))
+        self.assertIsNotNone(self.sampler(fps=1).sample(camera, 1).picture)
+
+    def test_broken(self) -> None:
+        """A broken picture is counted, and what is wrong with it is told."""
+        for picture, problem in (
+            (np.zeros((0, 5, 3), np.uint8), "shape (0, 5, 3)"),
+            (None, "no array"),
+            (b"half a JPEG", "JPEG"),
+        ):
+            sample = self.sampler().sample(FakeCamera(picture), 1)
+            self.assertEqual((sample.grabbed, sample.picture), (1, None))
+            self.assertIn(problem, sample.problem or "")
+
+        class Breaking(FakeCamera):
+            def retrieve(self) -> np.ndarray:  # type: ignore[type-arg]
+                raise BrokenPictureError("torn")
+
+        self.assertEqual(self.sampler().sample(Breaking(), 1), Sample(1, problem="torn"))
+
+    def test_lost(self) -> None:
+        """The error of a lost camera is raised."""
+        camera = FakeCamera()
+        camera.error = CameraError("unplugged")
+        self.assertRaisesRegex(CameraError, "unplugged", self.sampler().sample, camera, 1)
