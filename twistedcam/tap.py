@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 from twisted.cred.credentials import IUsernamePassword
@@ -146,4 +147,4 @@ def makeService(options: Options, reactor: Any = None) -> Server:
         from twisted.internet import reactor
 
         runtime.prepare(reactor)
-    return Server(options, reactor)
+    return Server(options, reactor, partial(runtime.leave, reactor))

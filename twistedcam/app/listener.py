@@ -1,4 +1,4 @@
-"""Where the server may be reached, and what to type to reach it."""
+"""Listen on an endpoint, and refuse addresses that would show the camera to others unasked."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twistedcam.net import describe, is_local, reachable
+from twistedcam.net import describe, is_local
 
 log = Logger()
 
@@ -22,17 +23,19 @@ class StartError(SystemExit, Exception):
     """
     The server cannot start; the text is what its user is told.
 
-    In the foreground that ends twistd with the text and no traceback, as SystemExit does. In the background twistd has
-    to hear of it as of any Exception, or the process that waits to hear whether all is well waits for ever.
+    In the foreground it ends twistd with the text and without a traceback, as SystemExit does. In the background twistd
+    has to see an Exception: otherwise the parent process, which waits for the outcome of the start, would never end.
     """
 
 
 class Listener(Service):
     """
-    Listens on one endpoint, on this machine's own addresses only unless it C{is_open} to others.
+    Listens on one endpoint, which has to be on this machine unless it C{is_open} to others.
 
-    C{how_to_watch} gives the lines to show for an address that was bound; they are not logged if C{is_secret}.
-    What keeps it from listening ends the start with one line, L{StartError}, or is a warning if it C{may_fail}.
+    C{instructions} returns the lines to show for the address that was bound; they are not logged if C{is_secret}.
+
+    An endpoint may take its time. If it fails at once, the start raises L{StartError}; if it fails later, one line is
+    logged and C{leave} is called with the exit status 1. If it C{may_fail}, either is a warning.
     """
 
     def __init__(
@@ -42,101 +45,119 @@ class Listener(Service):
         factory: IProtocolFactory,
         description: str,
         is_open: bool,
-        how_to_watch: Callable[[Any], list[str]],
+        instructions: Callable[[Any], list[str]],
         is_secret: bool = False,
         may_fail: bool = False,
+        leave: Callable[[int], None] = lambda status: None,
     ) -> None:
         self._reactor = reactor
         self._endpoint = endpoint
         self._factory = factory
         self._description = description
         self._is_open = is_open
-        self._how_to_watch = how_to_watch
+        self._instructions = instructions
         self._is_secret = is_secret
         self._may_fail = may_fail
+        self._leave = leave
+        self._answer: Deferred[None] | None = None  # the endpoint's; None while it is not asked to listen
         self.port: IListeningPort | None = None
 
     def privilegedStartService(self) -> None:
-        """Listen, before any privilege is given up."""
+        """Listen, before any privilege is given up. Raises L{StartError}."""
         super().privilegedStartService()
         self._listen()
 
     def startService(self) -> None:
-        """Listen if we do not yet: twist, unlike twistd, has no privileged start."""
+        """Listen, if that is not done yet: C{twist}, unlike C{twistd}, has no privileged start."""
         super().startService()
-        if self.port is None:
+        if self._answer is None:
             self._listen()
 
-    def _listen(self) -> None:
-        results: list[Any] = []
-        self._endpoint.listen(self._factory).addBoth(results.append)
-        self._listening(results[0])  # Twisted's server endpoints have all listened, or failed, by now
-
     def stopService(self) -> Deferred[None]:
-        """Listen no more."""
+        """Stop listening, or waiting for the endpoint."""
         super().stopService()
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.cancel()
         port, self.port = self.port, None
         if port is None:
             return succeed(None)
         return maybeDeferred(port.stopListening)  # type: ignore[call-overload,no-any-return]
 
-    def _listening(self, result: IListeningPort | Failure) -> None:
-        if isinstance(result, Failure):
-            result.trap(CannotListenError, OSError)
-            if self._may_fail:
-                log.warn(
-                    "not listening on {description}: {reason}",
-                    description=self._description,
-                    reason=_explain(result.value),
-                )
-                return
-            raise StartError(f"camstream: cannot listen on {self._description}: {_explain(result.value)}")
-        address = result.getHost()
-        if not self._is_open and not is_local(address) and not self._description.startswith("systemd:"):
-            # Where systemd listens for us, this machine's administrator has said so.
-            # Nobody is in yet: connections are accepted by the reactor, to which we have not returned.
-            result.stopListening()
+    def _listen(self) -> None:
+        early: list[Failure] = []
+        is_starting = True
+
+        def failed(failure: Failure) -> None:
+            if is_starting:
+                early.append(failure)
+            else:
+                self._fail_late(failure)
+
+        self._answer = maybeDeferred(self._endpoint.listen, self._factory)  # type: ignore[call-overload]
+        self._answer.addCallbacks(self._listening, self._not_listening).addErrback(failed)
+        is_starting = False
+        if early:
+            early[0].raiseException()
+
+    def _fail_late(self, failure: Failure) -> None:
+        if failure.check(StartError):
+            log.error("{reason}", reason=failure.getErrorMessage())
+        else:
+            log.failure("{description} failed unexpectedly", failure, description=self._description)
+        self._leave(1)
+
+    def _not_listening(self, failure: Failure) -> None:
+        if self._answer is None:  # cancelled
+            return
+        reason = _explain(failure.value)
+        if not self._may_fail:
+            raise StartError(f"camstream: cannot listen on {self._description}: {reason}")
+        log.warn("not listening on {description}: {reason}", description=self._description, reason=reason)
+
+    def _listening(self, port: IListeningPort) -> None:
+        if self._answer is None:  # cancelled, and it answered all the same
+            port.stopListening()
+            return
+        address = port.getHost()
+        # Where systemd listens for us, this machine's administrator has decided.
+        if not self._is_open and not _is_on_this_machine(address) and not self._description.startswith("systemd:"):
+            # Nobody has been served yet: connections are accepted only when we have returned to the reactor.
+            port.stopListening()
             raise StartError(
                 f"camstream: {self._description} would show the camera to other machines: "
                 "say --share to share it by a key, --auth for names and passwords, or --open for whoever can reach it"
             )
-        self.port = result
-        # Who comes now is let in when the reactor runs, and not before.
+        self.port = port
+        # Whoever comes after the announcement is served at once: that takes a running reactor.
         self._reactor.callWhenRunning(self._announce, address)
 
     def _announce(self, address: Any) -> None:
-        log.info("listening on {address}", address=describe(address))
-        for line in self._how_to_watch(address):
+        is_known = isinstance(address, UNIXAddress) or hasattr(address, "host")
+        log.info("listening on {address}", address=describe(address) if is_known else self._description)
+        for line in self._instructions(address):
             if self._is_secret:
-                # Not in the log: a log file is read by more people than may watch.
+                # Not logged: a log file is read by more people than may watch.
                 print(f"watch with: {line}", file=sys.__stdout__, flush=True)
             else:
                 log.info("watch with: {line}", line=line)
 
 
+def _is_on_this_machine(address: Any) -> bool:
+    """Whether only this machine can reach C{address}; one of an unknown kind may be reached by others."""
+    if isinstance(address, UNIXAddress):
+        return True
+    try:
+        return hasattr(address, "host") and is_local(address)
+    except ValueError:  # the host is a name, such as an onion service's
+        return False
+
+
 def _explain(error: BaseException | None) -> str:
+    if not isinstance(error, CannotListenError | OSError):
+        return f"{type(error).__name__}: {error}"
     reason = getattr(error, "socketError", error)
     text = getattr(reason, "strerror", None) or str(reason)
     if "in use" in text.lower():
         return "it is in use, is a server running already? Choose another: tcp:PORT:interface=127.0.0.1"
     return text
-
-
-def watch_commands(address: Any, key: str = "") -> list[str]:
-    """The command lines that show what is served at C{address}, one for each way to reach it."""
-    start, end = "twistd -n camstream-client", f" --key {key}" if key else ""
-    host = getattr(address, "host", None)
-    if host is None:
-        return [f"{start} --endpoint unix:{describe(address)}{end}"]
-    port = "" if address.port == 9999 else f" --port {address.port}"
-    return [f"{start} --host {name}{port}{end}" for name in reachable(host)]
-
-
-def web_addresses(address: Any, is_tls: bool, token: str = "") -> list[str]:
-    """What to open in a browser for what is served at C{address}, one for each way to reach it."""
-    host = getattr(address, "host", None)
-    if host is None:
-        return []
-    scheme, end = "https" if is_tls else "http", f"?key={token}" if token else ""
-    names = (f"[{name}]" if ":" in name else name for name in reachable(host))
-    return [f"{scheme}://{name}:{address.port}/{end}" for name in names]

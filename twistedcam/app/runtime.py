@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import os
 import signal
+import sys
 import time
 from types import FrameType
 from typing import Any
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 
 log = Logger()
@@ -51,3 +55,22 @@ def _end_on_hangup(reactor: Any) -> None:
         reactor.sigTerm(number, frame)
 
     signal.signal(hangup, end)
+
+
+def leave(reactor: Any, status: int) -> None:
+    """Stop C{reactor} and its services, and end the process of a command with this exit status."""
+    if status:
+        atexit.register(_exit, status)
+    reactor.callWhenRunning(_stop, reactor)
+
+
+def _stop(reactor: Any) -> None:
+    with contextlib.suppress(ReactorNotRunning):  # it is stopping already
+        reactor.stop()
+
+
+def _exit(status: int) -> None:
+    # twistd exits with 0 whatever happened, except after a signal, and offers no other way.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from twisted.logger import Logger
 from twistedcam.access.guards import KeyGuard, PasswordGuard, make_portal
 from twistedcam.access.share import Share, ShareError, default_folder, load
 from twistedcam.access.sharekey import web_token
-from twistedcam.app.listener import Listener, watch_commands, web_addresses
+from twistedcam.app.instructions import watch_commands, web_urls
+from twistedcam.app.listener import Listener
 from twistedcam.capture.encoder import ENCODING_JPEG, ENCODINGS, SMALLER, Settings
 from twistedcam.capture.opencv import Mode
 from twistedcam.capture.service import Capture
@@ -37,10 +38,17 @@ _NO_TLS = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nthis is 
 
 
 class Server(MultiService):
-    """The server: cameras, those who watch them over the wire and over HTTP, and who may."""
+    """
+    The server: cameras, those who watch them over the wire and over HTTP, and who may.
 
-    def __init__(self, options: Mapping[str, Any], reactor: Any) -> None:
+    C{leave} is called with an exit status when an endpoint fails after the start.
+    """
+
+    def __init__(
+        self, options: Mapping[str, Any], reactor: Any, leave: Callable[[int], None] = lambda status: None
+    ) -> None:
         super().__init__()
+        self._leave = leave
         self._options = options
         self._reactor = reactor
         self._metrics = Metrics(reactor)
@@ -69,12 +77,13 @@ class Server(MultiService):
     def _first_hubs(self) -> Mapping[str, Hub]:
         return next(iter(self.cameras.values())).hubs
 
-    def _listen(self, description: str, factory: IProtocolFactory, how_to_watch: Any, may_fail: bool = False) -> None:
+    def _listen(self, description: str, factory: IProtocolFactory, instructions: Any, may_fail: bool = False) -> None:
         is_open = bool(self._options["open"] or self._share or self._portal)
         endpoint = serverFromString(self._reactor, description)
         is_secret = self._share is not None
-        listener = Listener(self._reactor, endpoint, factory, description, is_open, how_to_watch, is_secret, may_fail)
-        listener.setServiceParent(self)
+        Listener(
+            self._reactor, endpoint, factory, description, is_open, instructions, is_secret, may_fail, self._leave
+        ).setServiceParent(self)
 
     def _make_factory(self) -> ViewerServerFactory:
         return ViewerServerFactory(
@@ -113,9 +122,9 @@ class Server(MultiService):
         if self._share is not None:
             factory, token = self._share.over_tls(factory, _NO_TLS), web_token(self._share.secret)
         is_tls = self._share is not None or description.startswith("ssl:")
-        how_to_watch = partial(web_addresses, is_tls=is_tls, token=token)
+        instructions = partial(web_urls, is_tls=is_tls, token=token)
         # A program that has the usual port does not keep the camera from those who watch it in other ways.
-        self._listen(description, factory, how_to_watch, may_fail=asked is None)
+        self._listen(description, factory, instructions, may_fail=asked is None)
 
     def _add_preview(self) -> None:
         from twistedcam.app.preview import Preview
