@@ -20,7 +20,7 @@ from tests.capture.videos import write_video
 from twistedcam.capture.opencv import Mode, OpenCVCamera
 from twistedcam.capture.sources import parse_source
 from twistedcam.codec import Image
-from twistedcam.interfaces import CameraError, ICamera
+from twistedcam.interfaces import BrokenPictureError, CameraError, ICamera
 
 
 def image_of(camera: ICamera) -> Image:
@@ -102,7 +102,7 @@ class FakeVideoCapture:
         self.ages = list(ages)
         self.wait = wait
         self.stamp = 0.0
-        self.has_jpegs = True
+        self.has_jpegs = self.is_there = True
         self.settings: dict[int, float] = {}
 
     def isOpened(self) -> bool:  # noqa: N802
@@ -113,15 +113,16 @@ class FakeVideoCapture:
 
     def grab(self) -> bool:
         self.clock.advance(self.wait)
-        self.stamp = self.clock.seconds() - self.ages.pop(0)
-        return True
+        if self.ages:
+            self.stamp = self.clock.seconds() - self.ages.pop(0)
+        return self.is_there
 
     def set(self, prop: int, value: float) -> bool:
         self.settings[prop] = value
         return self.has_jpegs or prop != cv2.CAP_PROP_FOURCC
 
     def retrieve(self) -> tuple[bool, Image]:
-        return True, np.frombuffer(b"\xff\xd8\xff\xd9", np.uint8)
+        return self.is_there, np.frombuffer(b"\xff\xd8\xff\xd9", np.uint8)
 
     def get(self, prop: int) -> float:
         known = {cv2.CAP_PROP_FPS: 25.0, cv2.CAP_PROP_FRAME_COUNT: -1.0, cv2.CAP_PROP_POS_MSEC: self.stamp * 1000}
@@ -169,6 +170,25 @@ class TimeOfCaptureTests(DeviceTestCase):
         self.assertEqual(len(self.capture.ages), 95)
         self.assertAlmostEqual(self.age(self.camera(*[1.0] * 100, wait=0.01)), 1.0)
         self.assertEqual(len(self.capture.ages), 99)
+
+
+class LossTests(DeviceTestCase):
+    """What is said of a source that gives no more pictures."""
+
+    def test_device(self) -> None:
+        """A device is named by its path."""
+        camera = self.camera()
+        self.capture.is_there = False
+        self.assertRaisesRegex(CameraError, "^/dev/video0 gives no picture$", camera.grab)
+        self.assertRaisesRegex(BrokenPictureError, "^/dev/video0 gave a picture", camera.retrieve)
+
+    def test_passwords_stay_here(self) -> None:
+        """A URL is named without its password and its query: viewers are shown the error."""
+        self.camera()
+        camera = parse_source("rtsp://me:secret@door.example/live?token=secret").open()
+        self.capture.is_there = False
+        self.assertRaisesRegex(CameraError, "^rtsp://door.example gives no picture$", camera.grab)
+        self.assertRaisesRegex(BrokenPictureError, "^rtsp://door.example gave a picture", camera.retrieve)
 
 
 class ModeTests(DeviceTestCase):

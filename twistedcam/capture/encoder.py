@@ -74,7 +74,7 @@ def encode(picture: Image | bytes, encodings: Sequence[str], settings: Settings)
     """
     Encode what a camera gave, an (H, W, 3) uint8 BGR image or its own JPEG, in each of C{encodings}.
 
-    A JPEG is kept as it is, whatever the settings say. Raises L{codec.CodecError} and L{frame.FrameError}.
+    A JPEG is kept as it is, whatever the settings say. Raises L{codec.CodecError} and L{twistedcam.frame.FrameError}.
     """
     if isinstance(picture, bytes):
         return _keep_jpeg(codec.complete(picture), encodings, settings)

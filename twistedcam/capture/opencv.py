@@ -47,8 +47,9 @@ class OpenCVCamera:
     """
     A device, file or URL read through C{cv2.VideoCapture}.
 
-    A recording (C{is_recording}; None: found out by its number of frames) is read at its own rate by our clock, and
-    starts again at its end; other sources set the pace themselves. Raises L{CameraError} if it cannot be opened.
+    A recording is read at its own rate by our clock and starts again at its end; other sources set the pace
+    themselves. If C{is_recording} is None, a source with a number of frames is one. C{label} stands for the target in
+    errors, which viewers are shown. Raises L{CameraError} if it cannot be opened.
     """
 
     def __init__(
@@ -57,13 +58,14 @@ class OpenCVCamera:
         backend: int,
         is_recording: bool | None = None,
         options: tuple[int, ...] = (),
+        label: str | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._target = target
+        self._label = label or target
         self._monotonic = monotonic
         self._capture = cv2.VideoCapture(target, backend, list(options))  # type: ignore[call-overload]
         if not self._capture.isOpened():
-            raise CameraError(f"{target} cannot be opened as video")
+            raise CameraError(f"{self._label} cannot be opened as video")
         self._gives_jpegs = False
         self._has_clock = self._capture.getBackendName() == "V4L2"
         rate = self._capture.get(cv2.CAP_PROP_FPS)
@@ -101,7 +103,7 @@ class OpenCVCamera:
 
     def _grab(self) -> float:
         if not self._capture.grab() and not self._begin_again():
-            raise CameraError(f"{self._target} gives no picture")
+            raise CameraError(f"{self._label} gives no picture")
         return self._time_of_capture(self._monotonic())
 
     def _time_of_capture(self, now: float) -> float:
@@ -126,7 +128,7 @@ class OpenCVCamera:
         """Return the picture last grabbed, or the device's own JPEG of it. Raises L{BrokenPictureError} if damaged."""
         done, image = self._capture.retrieve()
         if not done:
-            raise BrokenPictureError(f"{self._target} gave a picture that cannot be read")
+            raise BrokenPictureError(f"{self._label} gave a picture that cannot be read")
         return image.tobytes() if self._gives_jpegs else image  # type: ignore[return-value]
 
     def close(self) -> None:
@@ -162,13 +164,10 @@ _DEVICE_ADVICE = {
 
 
 def open_url(target: str) -> ICamera:
-    """Open the stream or recording at a URL. Raises L{CameraError}, without the user's name and password."""
+    """Open the stream or recording at a URL. Its errors contain neither its password nor its query."""
     timeouts = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _URL_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _URL_TIMEOUT_MS)
-    try:
-        return OpenCVCamera(target, cv2.CAP_FFMPEG, options=timeouts)
-    except CameraError:
-        parts = urlsplit(target)  # it may contain a password, and viewers are shown the error
-        raise CameraError(f"{parts.scheme}://{parts.hostname} cannot be opened as video") from None
+    parts = urlsplit(target)
+    return OpenCVCamera(target, cv2.CAP_FFMPEG, options=timeouts, label=f"{parts.scheme}://{parts.hostname}")
 
 
 def open_file(target: str) -> ICamera:

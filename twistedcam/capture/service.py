@@ -37,10 +37,10 @@ class Capture(Service):
     """
     Polls one camera while it is watched, and publishes each picture, encoded once, to its hubs.
 
-    C{open_camera} is called in a thread, again after each loss; C{hubs} maps an encoding (see L{encoder}) to the L{Hub}
-    of its viewers. Pictures are numbered and counted when they are delivered, in the reactor's thread. C{on_encoded} is
-    called with the seconds from the capture of each picture to its delivery. C{monotonic} is the clock of
-    L{ICamera.grab}, and C{wall} gives the seconds since the epoch.
+    C{open_camera} is called in a thread, again after each loss; C{hubs} maps each encoding (see
+    L{twistedcam.capture.encoder}) to the L{Hub} of its viewers. Pictures are numbered and counted when they are
+    delivered, in the reactor's thread. C{on_encoded} is called with the seconds from the capture of each picture to its
+    delivery. C{monotonic} is the clock of L{ICamera.grab}, and C{wall} gives the seconds since the epoch.
     """
 
     name: str
