@@ -58,7 +58,7 @@ class SamplerTests(TestCase):
         """A broken picture is counted, and what is wrong with it is told."""
         for picture, problem in (
             (np.zeros((0, 5, 3), np.uint8), "shape (0, 5, 3)"),
-            (None, "no array"),
+            (None, "not a numpy array"),
             (b"half a JPEG", "JPEG"),
         ):
             sample = self.sampler().sample(FakeCamera(picture), 1)
