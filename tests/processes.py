@@ -86,6 +86,12 @@ class ProcessTestCase(TestCase):
         self.addCleanup(self.finish, running)
         return running
 
+    def script(self, text: str, *words: str) -> Running:
+        """A Python script that says C{text}."""
+        with open(os.path.join(self.folder, "script.py"), "w") as file:
+            file.write(text)
+        return self.start("python", "script.py", *words)
+
     def finish(self, running: Running) -> Deferred[int]:
         """End a process."""
         running.signal("KILL")

@@ -1,14 +1,17 @@
-"""What the system's journal is told."""
+"""The log observer for systemd's journal."""
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Any
 
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
-from twistedcam.journal import format_event
+from twistedcam.journal import format_event, observer
 
 
 class JournalTests(SynchronousTestCase):
@@ -31,3 +34,13 @@ class JournalTests(SynchronousTestCase):
         lines = self.told("failure", "it failed", Failure(ValueError("why"))).splitlines()
         self.assertGreater(len(lines), 1)
         self.assertTrue(all(line.startswith("<2>") for line in lines), lines)
+
+    def test_observer(self) -> None:
+        """The observer writes to standard output, whatever has taken its place since."""
+        written = io.StringIO()
+        self.patch(sys, "__stdout__", written)
+        self.patch(sys, "stdout", io.StringIO())
+        made = observer()
+        verifyObject(ILogObserver, made)
+        Logger(observer=made).warn("no signal")
+        self.assertEqual(written.getvalue(), "<4>no signal\n")

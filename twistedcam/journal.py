@@ -1,4 +1,4 @@
-"""A log for the system's journal: one line an event, its priority in front, and no time, which the journal has."""
+"""A log observer for systemd's journal: lines begin with their priority, and have no time, which the journal adds."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _PRIORITIES: Mapping[Any, int] = {
 
 
 def format_event(event: dict[str, Any]) -> str:
-    """The lines of an event, each with its priority, so that the journal keeps a traceback together."""
+    """The lines of an event. Each has the priority, so that all lines of a traceback get the same one."""
     priority = _PRIORITIES.get(event.get("log_level"), 6)
     text = eventAsText(event, includeTimestamp=False, includeSystem=False)
     return "".join(f"<{priority}>{line}\n" for line in text.splitlines())
 
 
 def observer() -> FileLogObserver:
-    """For C{twistd --logger twistedcam.journal.observer}."""
+    """An observer that writes to standard output, for C{twistd --logger twistedcam.journal.observer}."""
     return FileLogObserver(sys.__stdout__ or sys.stdout, format_event)

@@ -1,1 +1,1 @@
-"""How the parts are put together and run."""
+"""The application: configuration, the wiring of the rooms into a server, and the process it runs in."""

@@ -1,4 +1,4 @@
-"""Twisted's reactor in a thread of its own, for scripts that do not know it."""
+"""Twisted's reactor in a thread of its own, for scripts that do not use Twisted."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _lock = threading.Lock()
 
 
 def running_reactor() -> Any:
-    """The reactor: the one that runs, or ours, run in a daemon thread from the first call on."""
-    # A script has no other place where it could be given one.
+    """The global reactor. If nothing runs it yet, a daemon thread does from the first call on."""
+    # A script has no other place to give us one.
     from twisted.internet import reactor
 
     with _lock:
         if not reactor.running:  # type: ignore[attr-defined]
             runtime.keep_time(reactor)
-            # To Python's own logging, where a script's log is; until logging begins, Twisted keeps it all.
+            # A script's log is Python's own. Twisted would keep all events in memory until logging begins.
             globalLogBeginner.beginLoggingTo([STDLibLogObserver("twistedcam")], redirectStandardIO=False)
-            runs = threading.Event()
-            reactor.callWhenRunning(runs.set)  # type: ignore[attr-defined]
+            is_running = threading.Event()
+            reactor.callWhenRunning(is_running.set)  # type: ignore[attr-defined]
             run = reactor.run  # type: ignore[attr-defined]
             threading.Thread(target=run, args=(False,), name="twistedcam", daemon=True).start()
-            runs.wait()
+            is_running.wait()
     return reactor

@@ -1,4 +1,4 @@
-"""How the process of a command keeps time, how much it may open, and how it ends when its terminal does."""
+"""What a command sets up in its process: a steady clock, the limit on open files, and the end of its terminal."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _DESCRIPTORS = 65_536
 
 
 def prepare(reactor: Any) -> None:
-    """Make C{reactor}, which does not run yet, that of a command: it keeps time, may open much, and ends on SIGHUP."""
+    """Prepare C{reactor}, which does not run yet, and its process for a command: clock, open files, SIGHUP."""
     keep_time(reactor)
-    _open_as_many_as_allowed()
+    _raise_file_limit()
     reactor.callWhenRunning(_end_on_hangup, reactor)
 
 
 def keep_time(reactor: Any) -> None:
-    """Make C{reactor}, which does not run yet, measure time steadily, whatever the clock is set to."""
-    # Twisted's reactors go by the time of day: with that set back by an hour, whatever
-    # was to be done in a second would be done in an hour and a second.
+    """Make C{reactor}, which does not run yet, measure time by a monotonic clock."""
+    # Twisted's reactors use the time of day: if that is set back by an hour,
+    # a call that was due in a second comes an hour late.
     reactor.seconds = time.monotonic
 
 
-def _open_as_many_as_allowed() -> None:
-    # A viewer takes a descriptor, and many systems give 1,024 to who does not ask for more.
-    with contextlib.suppress(ImportError, OSError, ValueError):  # none of this on Windows, and not all on macOS
+def _raise_file_limit() -> None:
+    # Each viewer takes a file descriptor, and many systems allow 1,024 unless a process asks for more.
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no limits, macOS refuses some values
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -46,12 +46,12 @@ def _open_as_many_as_allowed() -> None:
 
 def _end_on_hangup(reactor: Any) -> None:
     hangup = getattr(signal, "SIGHUP", None)
-    # Under nohup it is ignored, and has to stay so.
+    # nohup has it ignored, which has to stay so.
     if hangup is None or signal.getsignal(hangup) != signal.SIG_DFL:
         return
 
     def end(number: int, frame: FrameType | None) -> None:
-        log.info("the terminal is gone (SIGHUP)")
+        log.info("the terminal was closed (SIGHUP)")
         reactor.sigTerm(number, frame)
 
     signal.signal(hangup, end)

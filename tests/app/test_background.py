@@ -1,0 +1,42 @@
+"""The reactor for scripts."""
+
+from __future__ import annotations
+
+from twisted.internet import reactor
+from twisted.trial.unittest import TestCase
+
+from tests.processes import ProcessTestCase, turn
+from twistedcam.app.background import running_reactor
+
+
+class RunningTests(TestCase):
+    """Where the reactor runs already."""
+
+    async def test_running(self) -> None:
+        """It is used as it is."""
+        await turn()
+        seconds = reactor.seconds  # type: ignore[attr-defined]
+        self.assertIs(running_reactor(), reactor)
+        self.assertEqual(reactor.seconds, seconds)  # type: ignore[attr-defined]
+
+
+class ScriptTests(ProcessTestCase):
+    """Where it does not."""
+
+    async def test_thread(self) -> None:
+        """It runs in a daemon thread, once, with a monotonic clock, and its log goes to Python's logging."""
+        script = self.script(
+            "import logging, threading, time\n"
+            "logging.basicConfig(level=logging.INFO, format='%(name)s: %(message)s')\n"
+            "from twisted.internet.threads import blockingCallFromThread\n"
+            "from twisted.logger import Logger\n"
+            "from twistedcam.app.background import running_reactor\n"
+            "reactor = running_reactor()\n"
+            "print(running_reactor() is reactor, reactor.seconds is time.monotonic)\n"
+            "thread = blockingCallFromThread(reactor, threading.current_thread)\n"
+            "print(thread.name, thread.daemon)\n"
+            "Logger('test').info('a line')\n"
+        )
+        self.assertEqual(await script.ended, 0, script.output)
+        for line in ("True True\n", "twistedcam True\n", "twistedcam: a line\n"):
+            self.assertIn(line, script.output)

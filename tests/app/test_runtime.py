@@ -1,0 +1,98 @@
+"""What a command sets up in its process."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from twistedcam.app import runtime
+
+
+class FakeReactor:
+    """A reactor that does not run."""
+
+    def __init__(self) -> None:
+        self.seconds: Any = time.time
+        self.when_running: list[tuple[Any, ...]] = []
+        self.ended_by: int | None = None
+
+    def callWhenRunning(self, *call: Any) -> None:  # noqa: N802
+        """Keep the call."""
+        self.when_running.append(call)
+
+    def sigTerm(self, number: int, frame: object) -> None:  # noqa: N802
+        """Note the signal."""
+        self.ended_by = number
+
+
+class PrepareTests(SynchronousTestCase):
+    """Clock, open files and SIGHUP."""
+
+    def setUp(self) -> None:
+        self.limits: list[tuple[int, int]] = []
+        self.limit = (1024, 4096)
+        self.signals: dict[int, Any] = {signal.SIGHUP: signal.SIG_DFL}
+        fake = SimpleNamespace(
+            RLIMIT_NOFILE=7,
+            RLIM_INFINITY=-1,
+            getrlimit=lambda which: self.limit,
+            setrlimit=lambda which, limits: self.limits.append(limits),
+        )
+        self.patch_module("resource", fake)
+        self.patch(signal, "getsignal", self.signals.get)
+        self.patch(signal, "signal", self.signals.__setitem__)
+        self.reactor = FakeReactor()
+
+    def patch_module(self, name: str, module: Any) -> None:
+        """Have C{import name} give C{module} in this test; None is one that is not there."""
+        patched = mock.patch.dict(sys.modules, {name: module})
+        patched.start()
+        self.addCleanup(patched.stop)
+
+    def prepare(self) -> None:
+        """Prepare the reactor, and let it run."""
+        runtime.prepare(self.reactor)
+        for function, *args in self.reactor.when_running:
+            function(*args)
+
+    def test_clock(self) -> None:
+        """The reactor's time is a monotonic clock's."""
+        self.prepare()
+        self.assertIs(self.reactor.seconds, time.monotonic)
+
+    def test_open_files(self) -> None:
+        """As many files may be open as the system allows, within reason; a limit that is higher already stays."""
+        for limit, expected in (
+            ((1024, 4096), [(4096, 4096)]),
+            ((1024, 1_000_000), [(65_536, 1_000_000)]),
+            ((1024, -1), [(65_536, -1)]),
+            ((100_000, 1_000_000), []),
+            ((-1, -1), []),
+        ):
+            self.limit, self.limits = limit, []
+            self.prepare()
+            self.assertEqual(self.limits, expected)
+
+    def test_without_limits(self) -> None:
+        """A system that has no such limits is no error."""
+        self.patch_module("resource", None)
+        self.prepare()
+        self.assertEqual(self.limits, [])
+
+    def test_hangup(self) -> None:
+        """SIGHUP ends the reactor as SIGTERM does."""
+        self.prepare()
+        self.signals[signal.SIGHUP](signal.SIGHUP, None)
+        self.assertEqual(self.reactor.ended_by, signal.SIGHUP)
+
+    def test_nohup(self) -> None:
+        """A SIGHUP that is ignored stays ignored."""
+        self.signals[signal.SIGHUP] = signal.SIG_IGN
+        self.prepare()
+        self.assertEqual(self.signals, {signal.SIGHUP: signal.SIG_IGN})
