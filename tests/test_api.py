@@ -15,7 +15,6 @@ import twistedcam
 from tests.processes import ProcessTestCase, Running, turn
 from tests.test_recording import times
 from tests.web.test_resources import frame
-from twistedcam.app.api import ServeError, _parse
 from twistedcam.client.api import WatchError, _endpoint, watch
 from twistedcam.frame import Frame
 from twistedcam.hub import Hub
@@ -107,26 +106,8 @@ class AddressTests(SynchronousTestCase):
         self.assertRaises(AttributeError, getattr, twistedcam, "nothing")
 
 
-class OptionTests(SynchronousTestCase):
-    """The options of serve()."""
-
-    def test_options(self) -> None:
-        """They are those of the command, and mistakes are told as there."""
-        options = _parse({"listen": ["unix:a", "unix:b"], "width": 0, "open": True, "share": False, "max_viewers": 3})
-        self.assertEqual((options["listen"], options["width"]), (["unix:a", "unix:b"], 0))
-        self.assertEqual((options["open"], options["share"], options["max-viewers"]), (1, 0, 3))
-        self.assertRaisesRegex(ServeError, "--quality: '0'", _parse, {"quality": 0})
-        self.assertRaises(ServeError, _parse, {"colour": "red"})
-
-
 class ScriptTests(ProcessTestCase):
     """Scripts, as people run them."""
-
-    def script(self, text: str, *words: str) -> Running:
-        """A script of the test's own."""
-        path = Path(self.folder, "script.py")
-        path.write_text(text)
-        return self.start("python", "script.py", *words)
 
     def example(self, name: str, *words: str) -> Running:
         """One of the documents' examples."""
@@ -179,38 +160,6 @@ class ScriptTests(ProcessTestCase):
         self.assertIn("(False, None)\n(False, None) /dev/video63: no such camera", script.output)
         self.assertIn("there is no camera 'cellar' here; there is: video63", script.output)
         self.assertNotIn("Traceback", script.output)
-
-    async def test_serve(self) -> None:
-        """A script's images are served, and asked for only while somebody watches; an interrupt is the end."""
-        script = self.script(
-            "import numpy as np, twistedcam\n"
-            "def images():\n"
-            "    print('asked', flush=True)\n"
-            "    while True:\n"
-            "        yield np.full((60, 80, 3), 200, np.uint8)\n"
-            "twistedcam.serve(images, 'mine', fps=20, listen='unix:camera', http='off')\n"
-        )
-        await script.said("listening on camera")
-        self.assertNotIn("asked", script.output)
-        self.assertEqual(await self.watch("--camera", "mine", "--frames", "10").ended, 0)
-        self.assertEqual(script.output.count("asked"), 1)
-        script.signal("INT")
-        self.assertEqual(await script.ended, 0)
-        self.assertNotIn("Traceback", script.output)
-
-    async def test_serve_what_cannot_be(self) -> None:
-        """What cannot be served is an error that says what to write instead."""
-        script = self.script(
-            "import twistedcam\n"
-            "for options in ({'quality': 0}, {'listen': 'tcp:0'}):\n"
-            "    try:\n"
-            "        twistedcam.serve([], **options)\n"
-            "    except twistedcam.ServeError as error:\n"
-            "        print(error)\n"
-        )
-        self.assertEqual(await script.ended, 0, script.output)
-        self.assertIn("--quality: '0' is not a whole number", script.output)
-        self.assertIn("would show the camera to other machines", script.output)
 
     async def test_motion(self) -> None:
         """The example that marks what moves: a camera watched and served again in one script."""

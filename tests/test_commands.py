@@ -21,7 +21,7 @@ from twisted.python import usage
 from twisted.trial.unittest import TestCase
 
 from tests.processes import ProcessTestCase
-from twistedcam import client_tap, tap
+from twistedcam import client_tap
 from twistedcam.frame import NO_SIGNAL, Frame
 
 
@@ -267,8 +267,8 @@ class DeploymentTests(ProcessTestCase):
         first = self.twistd(*words, "--http", "tcp:0:interface=127.0.0.1")
         port = (await first.said(r"watch with: http://127\.0\.0\.1:(\d+)/"))[1]
         program = (
-            "from twistedcam.app import service; from twisted.scripts.twistd import run\n"
-            f"service.DEFAULT_HTTP = 'tcp:{port}:interface=127.0.0.1'\n"
+            "from twistedcam.app import config; from twisted.scripts.twistd import run\n"
+            f"config.DEFAULT_HTTP = 'tcp:{port}:interface=127.0.0.1'\n"
             "run()"
         )
         arguments = ("-n", "camstream", "--camera=test", "--listen=unix:other")
@@ -362,31 +362,6 @@ class OptionTests(TestCase):
         self.assertNotIn("\n", message)
         return message
 
-    def test_server(self) -> None:
-        """The server's options."""
-        for words, message in (
-            (("--quality", "101"), "--quality: '101' is not a whole number from 1 to 100"),
-            (("--quality", "0"), "--quality: '0'"),
-            (("--quality", "good"), "--quality: 'good'"),
-            (("--width", "-1"), "--width: '-1' is not a whole number from 0"),
-            (("--width", "1.5"), "--width: '1.5'"),
-            (("--fps", "nan"), "--fps: 'nan' is not a number from 0"),
-            (("--fps", "-1"), "--fps: '-1'"),
-            (("--codec", "png"), "--codec: 'png' is neither jpeg nor pickle"),
-            (("--camera", "missing.mp4"), "--camera: there is no video file 'missing.mp4'"),
-            (("--camera", __file__), "cannot be opened as video"),
-            (("--camera", "test", "--camera", "test"), "two cameras are called 'test'"),
-            (("--listen", "tcp"), "--listen: 'tcp' is no endpoint"),
-            (("--listen", "tcp:http"), "write it like tcp:9999"),
-            (("--listen", "carrier-pigeon:1"), "Unknown endpoint type"),
-            (("--share", "--open"), "--share and --open: one of them says who may watch"),
-            (("--auth", "memory:me:secret", "--open"), "--open and --auth"),
-            (("--share", "--codec", "pickle"), "--codec pickle is for viewers that say nothing"),
-            (("--renew",), "it goes with --share"),
-            (("--auth", "nonsense"), "not recognized"),
-        ):
-            self.assertIn(message, self.refused(tap.Options(), *words))
-
     def test_viewer(self) -> None:
         """The viewer's options."""
         self.patch(sys, "stdin", io.StringIO())  # nobody sits there
@@ -418,23 +393,14 @@ class OptionTests(TestCase):
 
     def test_help(self) -> None:
         """The help has each option, in one of its groups."""
-        for options in (tap.Options(), client_tap.Options()):
-            told = options.getUsage(100)
-            for option in options.longOpt:
-                self.assertRegex(told, rf"--{option.rstrip('=')}[= \n]")
-            for group in options.groups:
-                self.assertIn(f"\n{group}:\n", told)
+        options = client_tap.Options()
+        told = options.getUsage(100)
+        for option in options.longOpt:
+            self.assertRegex(told, rf"--{option.rstrip('=')}[= \n]")
+        for group in options.groups:
+            self.assertIn(f"\n{group}:\n", told)
 
     def test_no_display(self) -> None:
         """Where no window can open, the way without one is named."""
         self.patch(os, "environ", {})
         self.assertIn("--headless", self.refused(client_tap.Options()))
-        self.assertIn("leave out --preview", self.refused(tap.Options(), "--preview"))
-
-    def test_defaults(self) -> None:
-        """What holds when nothing is said."""
-        options = tap.Options()
-        options.parseOptions([])
-        self.assertEqual([source.target for source in options["cameras"]], ["0"])
-        self.assertEqual(options["listen"], ["tcp:9999:interface=127.0.0.1"])
-        self.assertEqual((options["width"], options["fps"], options["quality"], options["codec"]), (320, 0, 80, "jpeg"))

@@ -12,12 +12,10 @@ import numpy as np
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
-from twistedcam.app.preview import Preview
 from twistedcam.client.display import DisplayError, check_display
 from twistedcam.client.window import Window
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import Frame, stamp
-from twistedcam.hub import Hub
 from twistedcam.testing import RecordingDisplay
 
 
@@ -188,25 +186,6 @@ class WindowTests(TestCase):
         for key in "xyz ":
             self.press(key)
         self.assertEqual((self.quits, len(self.display.images)), (0, 1))
-
-
-class PreviewTests(TestCase):
-    """The server's own window."""
-
-    def test_preview(self) -> None:
-        """It watches like a viewer until q closes it, and stopping after that does no harm."""
-        clock, shown, hub = Clock(), RecordingDisplay(), Hub()
-        preview = Preview(clock, hub, shown)
-        preview.startService()
-        hub.publish(frame(50))
-        clock.advance(0)
-        self.assertEqual(len(shown.images), 2)
-        shown.keys.append("q")
-        clock.advance(0.1)
-        self.assertTrue(shown.closed)
-        self.assertFalse(hub.is_watched)
-        preview.stopService()
-        self.assertEqual(clock.getDelayedCalls(), [])
 
 
 class CheckTests(TestCase):

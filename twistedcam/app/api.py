@@ -1,23 +1,26 @@
-"""One's own images as a camera, served from a script."""
+"""C{twistedcam.serve}: a script's own images as a camera."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
-from twisted.python.usage import UsageError
 
 from twistedcam.app.background import running_reactor
+from twistedcam.app.config import ConfigError, ServerConfig, make_config
+from twistedcam.app.listener import StartError
 from twistedcam.app.service import Server
 from twistedcam.capture.opencv import Mode
 from twistedcam.capture.sources import Source
 from twistedcam.interfaces import ICamera
 from twistedcam.plugin import as_camera
-from twistedcam.tap import Options
 
 
 class ServeError(ValueError):
@@ -26,18 +29,22 @@ class ServeError(ValueError):
 
 def serve(images: Any, name: str = "camera", block: bool = True, **options: Any) -> Server:
     """
-    Serve what C{images} yields, (H, W, 3) uint8 BGR arrays, as the camera called C{name}, until interrupted.
+    Serve C{images}, (H, W, 3) uint8 BGR arrays, as the camera called C{name}, until the script is interrupted.
 
-    C{images} is an iterable, a callable that gives one, or an ICamera; it is asked for pictures while somebody watches.
-    The options are those of C{twistd camstream}, with C{_} for C{-}, such as C{listen="tcp:9998:interface=127.0.0.1"},
-    C{width=0}, C{fps=10}. With C{block=False} it returns, and serves for as long as the script runs. Raises
-    L{ServeError}.
+    C{images} is an iterable, a callable that returns one, or an L{ICamera}. It is asked for pictures only while
+    somebody watches.
+
+    The other keywords are the options of C{twistd camstream}, with C{_} for C{-}: C{width=0}, C{fps=10},
+    C{share=True}. Options that may be repeated take a string or a list of them, such as
+    C{listen="tcp:9998:interface=127.0.0.1"} and C{auth=["file:users"]}.
+
+    With C{block=False} it returns the server, which goes on for as long as the script runs.
+
+    Raises L{ServeError}.
     """
-    parsed = _parse(options)
-    parsed["cameras"] = [_GivenSource(name, "given", "", images, parsed["fps"])]
-    logging.basicConfig(level=logging.INFO, format="%(message)s")  # nothing, where the script has done so
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # does nothing if the script has done it
     reactor = running_reactor()
-    server: Server = blockingCallFromThread(reactor, _start, parsed, reactor)
+    server: Server = blockingCallFromThread(reactor, _start, reactor, images, name, options)
     if block:
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
@@ -47,35 +54,41 @@ def serve(images: Any, name: str = "camera", block: bool = True, **options: Any)
 
 @dataclass(frozen=True)
 class _GivenSource(Source):
-    """A camera of images that are there already."""
+    """A camera whose pictures the script gives."""
 
     images: Any
-    fps: float
 
     def open(self, mode: Mode = Mode()) -> ICamera:
-        """They go on, or, where C{images} is to be called, begin anew."""
-        return as_camera(self.images, self.fps)
+        """Go on where the images were, or begin anew if C{images} is a callable."""
+        return as_camera(self.images, mode.fps)
 
 
-def _parse(options: dict[str, Any]) -> Options:
-    words: list[str] = []
-    for name, value in options.items():
-        for one in value if isinstance(value, list | tuple) else [value]:
-            option = f"--{name.replace('_', '-')}"
-            words += [option] if one is True else [] if one is False else [option, str(one)]
-    parsed = Options()
+def _start(reactor: Any, *args: Any) -> Any:  # a Deferred, whose type mypy cannot match to blockingCallFromThread's
+    return Deferred.fromCoroutine(start_server(reactor, *args))
+
+
+async def start_server(reactor: Any, images: Any, name: str, options: Mapping[str, Any]) -> Server:
+    """The server that L{serve} is about, started; if it cannot start, nothing is left. Raises L{ServeError}."""
+    server = Server(_configure(reactor, images, name, options), reactor)
     try:
-        parsed.parseOptions(["--camera", "test", *words])
-    except UsageError as error:
-        raise ServeError(str(error)) from None
-    return parsed
-
-
-def _start(options: Options, reactor: Any) -> Server:
-    try:
-        server = Server(options, reactor)
         server.privilegedStartService()
-    except SystemExit as error:  # what ends a command
-        raise ServeError(str(error)) from None
-    server.startService()
+        server.startService()
+    except StartError as error:
+        await server.stop_listening()
+        raise ServeError(_with_keywords(str(error))) from None
     return server
+
+
+def _configure(reactor: Any, images: Any, name: str, options: Mapping[str, Any]) -> ServerConfig:
+    if not isinstance(name, str):
+        raise ServeError(f"name: {name!r} is not a string")
+    given = {keyword.replace("_", "-"): value for keyword, value in options.items()}
+    try:
+        return make_config(reactor, [_GivenSource(name, "given", "", images)], given)
+    except ConfigError as error:
+        raise ServeError(_with_keywords(str(error))) from None
+
+
+def _with_keywords(text: str) -> str:
+    """C{text} with the names of options as a script writes them: C{max_viewers} for C{--max-viewers}."""
+    return re.sub(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), text)

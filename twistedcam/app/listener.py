@@ -19,13 +19,8 @@ from twistedcam.net import describe, is_local
 log = Logger()
 
 
-class StartError(SystemExit, Exception):
-    """
-    The server cannot start; the text is what its user is told.
-
-    In the foreground it ends twistd with the text and without a traceback, as SystemExit does. In the background twistd
-    has to see an Exception: otherwise the parent process, which waits for the outcome of the start, would never end.
-    """
+class StartError(Exception):
+    """The server cannot start; the text says why and what to do, with options as the command writes them."""
 
 
 class Listener(Service):
@@ -112,7 +107,7 @@ class Listener(Service):
             return
         reason = _explain(failure.value)
         if not self._may_fail:
-            raise StartError(f"camstream: cannot listen on {self._description}: {reason}")
+            raise StartError(f"cannot listen on {self._description}: {reason}")
         log.warn("not listening on {description}: {reason}", description=self._description, reason=reason)
 
     def _listening(self, port: IListeningPort) -> None:
@@ -125,8 +120,8 @@ class Listener(Service):
             # Nobody has been served yet: connections are accepted only when we have returned to the reactor.
             port.stopListening()
             raise StartError(
-                f"camstream: {self._description} would show the camera to other machines: "
-                "say --share to share it by a key, --auth for names and passwords, or --open for whoever can reach it"
+                f"{self._description} would show the camera to other machines: "
+                "use --share to share it by a key, --auth for names and passwords, or --open to let everybody watch"
             )
         self.port = port
         # Whoever comes after the announcement is served at once: that takes a running reactor.

@@ -1,4 +1,4 @@
-"""What both commands' options share."""
+"""What the options of both commands have in common."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TWISTD_PIDFILE = "twistd.pid"
 
 
 class GroupedOptions(usage.Options):  # type: ignore[misc]
-    """Options whose help shows them by what they are about: C{groups} has a title for each group's names."""
+    """Options that the help shows in groups: C{groups} maps the title of each to the names of its options."""
 
     groups: Mapping[str, tuple[str, ...]] = {}
 
@@ -25,11 +25,11 @@ class GroupedOptions(usage.Options):  # type: ignore[misc]
         sys.exit(0)
 
     def getUsage(self, width: int | None = None) -> str:
-        """The help's text, group by group."""
+        """The text of the help, group by group."""
         every, self.longdesc, longdesc = self.longOpt, "", self.longdesc
         width = width or int(os.environ.get("COLUMNS", "80"))
         text = "\n".join(textwrap.wrap(longdesc, width)) + "\n"
-        for title, names in {**self.groups, "And": ("help", "version")}.items():
+        for title, names in {**self.groups, "Other": ("help", "version")}.items():
             self.longOpt = [option for name in names for option in every if option.rstrip("=") == name]
             text += super().getUsage(width).replace("Options:", f"\n{title}:", 1)
         self.longOpt, self.longdesc = every, longdesc
@@ -37,27 +37,35 @@ class GroupedOptions(usage.Options):  # type: ignore[misc]
 
 
 def number(name: str, kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:
-    """A coercion for C{optParameters} that says in one line what to write instead."""
+    """A coercion for C{optParameters}; what it refuses is a UsageError of one line that names the option."""
 
     def coerce(text: str) -> float:
         try:
-            value = kind(text)
-        except ValueError:
-            value = kind(least) - 1
-        if not least <= value <= most:
-            what = "a whole number" if kind is int else "a number"
-            raise usage.UsageError(f"--{name}: {text!r} is not {what} from {least} to {most}")
-        return value
+            return read_number(text, kind, least, most)
+        except ValueError as error:
+            raise usage.UsageError(f"--{name}: {error}") from None
 
     coerce.coerceDoc = ""  # type: ignore[attr-defined]
     return coerce
 
 
+def read_number(value: Any, kind: type[int] | type[float], least: float, most: float) -> float:
+    """C{value}, a number or its text, as a C{kind}. Raises ValueError with a text that says what is allowed."""
+    try:
+        number = kind(str(value))
+    except ValueError:
+        number = kind(least) - 1
+    if not least <= number <= most:
+        what = "a whole number" if kind is int else "a number"
+        raise ValueError(f"{value!r} is not {what} from {least} to {most}")
+    return number
+
+
 def drop_default_pidfile(options: Any, only_in_foreground: bool) -> None:
     """
-    Let this command share a folder with others: twistd writes twistd.pid into it, even with -n.
+    Keep twistd from writing C{twistd.pid}, so that several commands can run in one folder.
 
-    A pid file that was asked for by name stays.
+    twistd writes it even with C{-n}. A pid file that was asked for by name stays.
     """
     twistd = getattr(options, "parent", None)
     if twistd is None or twistd.get("pidfile") != _TWISTD_PIDFILE:

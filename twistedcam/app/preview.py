@@ -1,4 +1,4 @@
-"""The server's own window on what it sends."""
+"""The server's own window. Nothing else of the server opens one: this module is imported only if one is asked for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from twistedcam.client.display import OpenCVDisplay
+from twistedcam.app.listener import StartError
+from twistedcam.client.display import DisplayError, OpenCVDisplay, check_display
 from twistedcam.client.window import Window
 from twistedcam.frame import Frame
 from twistedcam.hub import Hub, Outlet
@@ -15,36 +16,59 @@ from twistedcam.interfaces import IDisplay, ISink
 TITLE = "TRANSMITTING VIDEO"
 
 
+def find_display_problem() -> str:
+    """Why no window can open on this machine, or an empty string if one can."""
+    try:
+        check_display()
+    except DisplayError as error:
+        return str(error)
+    return ""
+
+
 @implementer(ISink)
 class Preview(Service):
-    """Watches a hub in a window of this machine; q closes it and the server goes on."""
+    """
+    Shows the frames of a hub in a window on this machine; q closes it, and the server goes on.
+
+    C{display} is a stand-in for the real window, which is made when the service starts.
+    """
 
     def __init__(self, clock: IReactorTime, hub: Hub, display: IDisplay | None = None) -> None:
+        self._clock = clock
         self._hub = hub
+        self._display = display
         self._outlet: Outlet | None = None
-        self._window = Window(clock, display or OpenCVDisplay(TITLE), self._close)
+        self._window: Window | None = None
 
     def startService(self) -> None:
-        """Open the window."""
+        """Open the window. Raises L{StartError} if none can open."""
         super().startService()
+        try:
+            display = self._display or OpenCVDisplay(TITLE)
+        except DisplayError as error:
+            raise StartError(f"--preview: {error}") from None
+        self._window = Window(self._clock, display, self._close)
         self._window.start()
         self._outlet = self._hub.attach(self)
 
     def stopService(self) -> None:
-        """Close it."""
+        """Close the window."""
         super().stopService()
         self._close()
 
     def may_begin(self) -> bool:
-        """A window takes every frame; it shows the newest."""
+        """Always true: the window takes every frame and shows the newest."""
         return True
 
     def begin(self, frame: Frame) -> None:
         """Show C{frame}."""
-        self._window.show(frame)
+        if self._window is not None:
+            self._window.show(frame)
 
     def _close(self) -> None:
-        self._window.stop()
+        window, self._window = self._window, None
+        if window is not None:
+            window.stop()
         if self._outlet is not None:
             self._hub.detach(self._outlet)
             self._outlet = None

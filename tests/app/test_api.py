@@ -1,0 +1,119 @@
+"""Serving one's own images from a script."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import TestCase
+
+from tests.processes import ProcessTestCase
+from twistedcam.app.api import ServeError, start_server
+from twistedcam.app.service import Server
+
+
+class KeywordTests(TestCase):
+    """The keywords of serve()."""
+
+    async def refused(self, name: Any = "camera", **options: Any) -> str:
+        """The one line that says what is wrong with these keywords."""
+        with self.assertRaises(ServeError) as caught:
+            await start_server(MemoryReactorClock(), [], name, options)
+        message = str(caught.exception)
+        self.assertNotIn("\n", message)
+        self.assertNotIn("--", message)
+        return message
+
+    async def test_refused(self) -> None:
+        """What the command refuses is refused in its words, with the names of the keywords."""
+        for options, message in (
+            ({"quality": 0}, "quality: 0 is not a whole number from 1 to 100"),
+            ({"fps": "fast"}, "fps: 'fast' is not a number"),
+            ({"listen": 5}, "listen: 5 is not a string"),
+            ({"max_viewers": 0}, "max_viewers: 0 is not"),
+            ({"share": True, "open": True}, "share and open cannot be combined"),
+            ({"colour": "red"}, "colour: there is no such option; there are allow_origin, auth, "),
+            ({"camera": "test"}, "camera: there is no such option"),
+            ({"help": True}, "help: there is no such option"),
+            ({"name": 5}, "name: 5 is not a string"),
+            ({"listen": "tcp:0"}, "use share to share it by a key, auth for"),
+        ):
+            self.assertIn(message, await self.refused(**options))
+
+    async def test_missing_key_folder(self) -> None:
+        """A key that cannot be kept is refused when the server starts."""
+        path = self.mktemp()
+        with open(path, "w"):
+            pass
+        self.assertRegex(await self.refused(share=True, state_dir=path), "^share: ")
+
+    async def test_all_keywords(self) -> None:
+        """Each option of the command is a keyword, with Python's own types."""
+        memory = MemoryReactorClock()
+        options = {
+            "listen": ["tcp:1:interface=127.0.0.1", "tcp:2"],
+            "http": "tcp:3",
+            "auth": ["memory:me:secret", "memory:you:secret"],
+            "size": "640x480",
+            "width": 0,
+            "fps": 10,
+            "quality": 90,
+            "max_viewers": 3,
+            "allow_origin": "*",
+            "codec": "jpeg",
+            "open": False,
+            "share": False,
+            "renew": False,
+            "preview": False,
+            "state_dir": "state",
+        }
+        server = await start_server(memory, [], "mine", options)
+        self.assertIsInstance(server, Server)
+        self.assertEqual(list(server.cameras), ["mine"])
+        self.assertEqual([port for port, *_ in memory.tcpServers], [1, 2, 3])
+        await server.stopService()
+
+    async def test_nothing_is_left(self) -> None:
+        """If one endpoint is refused, the others are not listened on any more."""
+        path = os.path.relpath(self.mktemp())
+        with self.assertRaises(ServeError):
+            await start_server(reactor, [], "camera", {"listen": [f"unix:{path}", "tcp:0"], "http": "off"})
+        self.assertFalse(os.path.exists(path))
+
+
+class ServeTests(ProcessTestCase):
+    """serve() in real scripts."""
+
+    async def test_serve(self) -> None:
+        """A script's images are served, and asked for only while somebody watches; an interrupt is the end."""
+        script = self.script(
+            "import numpy as np, twistedcam\n"
+            "def images():\n"
+            "    print('asked', flush=True)\n"
+            "    while True:\n"
+            "        yield np.full((60, 80, 3), 200, np.uint8)\n"
+            "twistedcam.serve(images, 'mine', fps=20, listen='unix:camera', http='off')\n"
+        )
+        await script.said("listening on camera")
+        self.assertNotIn("asked", script.output)
+        self.assertEqual(await self.watch("--camera", "mine", "--frames", "10").ended, 0)
+        self.assertEqual(script.output.count("asked"), 1)
+        script.signal("INT")
+        self.assertEqual(await script.ended, 0)
+        self.assertNotIn("Traceback", script.output)
+
+    async def test_refused(self) -> None:
+        """What cannot be served is an error that says what to write instead."""
+        script = self.script(
+            "import twistedcam\n"
+            "for options in ({'quality': 0}, {'listen': 'tcp:0'}):\n"
+            "    try:\n"
+            "        twistedcam.serve([], **options)\n"
+            "    except twistedcam.ServeError as error:\n"
+            "        print(error)\n"
+        )
+        self.assertEqual(await script.ended, 0, script.output)
+        self.assertIn("quality: 0 is not a whole number", script.output)
+        self.assertIn("would show the camera to other machines", script.output)

@@ -1,0 +1,199 @@
+"""What the options and the keywords mean, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from twistedcam.app.config import (
+    OPTIONS,
+    ConfigError,
+    Local,
+    Open,
+    Passwords,
+    ServerConfig,
+    Shared,
+    make_config,
+    parse_cameras,
+)
+from twistedcam.capture.encoder import Settings
+from twistedcam.capture.opencv import Mode
+
+
+class ConfigTestCase(SynchronousTestCase):
+    """Configurations that are made of values by their options' names."""
+
+    def make(self, cameras: tuple[str, ...] = ("test",), /, **given: Any) -> ServerConfig:
+        """The configuration for these values."""
+        names = {keyword.replace("_", "-"): value for keyword, value in given.items()}
+        return make_config(MemoryReactorClock(), parse_cameras(cameras), names)
+
+    def refused(self, cameras: tuple[str, ...] = ("test",), /, **given: Any) -> str:
+        """The one line that says what is wrong with these values."""
+        with self.assertRaises(ConfigError) as caught:
+            self.make(cameras, **given)
+        message = str(caught.exception)
+        self.assertNotIn("\n", message)
+        return message
+
+
+class ValueTests(ConfigTestCase):
+    """Single values."""
+
+    def test_defaults(self) -> None:
+        """What holds if nothing is given, or None."""
+        for config in (self.make(), self.make(**{name.replace("-", "_"): None for name in OPTIONS})):
+            self.assertEqual([camera.name for camera in config.cameras], ["test"])
+            self.assertEqual([endpoint.description for endpoint in config.listen], ["tcp:9999:interface=127.0.0.1"])
+            assert config.http is not None
+            self.assertEqual(config.http.description, "tcp:8080:interface=127.0.0.1")
+            self.assertTrue(config.http.is_default)
+            self.assertEqual((config.settings, config.mode), (Settings(320, 0, 80), Mode(None, 0, as_jpeg=False)))
+            self.assertEqual((config.silent_encoding, config.max_viewers), ("jpeg", 500))
+            self.assertEqual((config.access, config.allow_origin, config.preview), (Local(), "", False))
+
+    def test_frozen(self) -> None:
+        """Nobody can change it later."""
+        with self.assertRaises(dataclasses.FrozenInstanceError):
+            self.make().preview = True  # type: ignore[misc]
+
+    def test_text_and_numbers(self) -> None:
+        """A number may be text, as in a command, or any type of number, as in a script."""
+        for width, fps in (("640", "12.5"), (640, 12.5), (np.int64(640), np.float32(12.5))):
+            config = self.make(width=width, fps=fps)
+            self.assertEqual((config.settings.width, config.settings.fps, config.mode.fps), (640, 12.5, 12.5))
+        self.assertIs(type(self.make(fps=10).settings.fps), float)
+
+    def test_size(self) -> None:
+        """The size is one for devices, which are asked for their own JPEGs if pictures are not resized."""
+        self.assertEqual(self.make(size="1280x720", width=0).mode, Mode((1280, 720), 0.0, as_jpeg=True))
+
+    def test_wrong_values(self) -> None:
+        """What is wrong is named with what to write instead."""
+        for name, value, message in (
+            ("quality", "101", "--quality: '101' is not a whole number from 1 to 100"),
+            ("quality", 0, "--quality: 0 is not a whole number"),
+            ("quality", "good", "--quality: 'good' is not"),
+            ("quality", True, "--quality: True is not"),
+            ("width", -1, "--width: -1 is not a whole number from 0"),
+            ("width", 1.5, "--width: 1.5 is not"),
+            ("fps", "nan", "--fps: 'nan' is not a number from 0"),
+            ("fps", -1, "--fps: -1 is not"),
+            ("fps", "fast", "--fps: 'fast' is not"),
+            ("max_viewers", 0, "--max-viewers: 0 is not"),
+            ("size", "large", "--size: 'large' is not a size, write it like 1280x720"),
+            ("size", (640, 480), "--size: (640, 480) is not a size"),
+            ("codec", "png", "--codec: 'png' is neither jpeg nor pickle"),
+            ("open", "yes", "--open: 'yes' is neither True nor False"),
+            ("preview", 2, "--preview: 2 is neither True nor False"),
+            ("http", 8080, "--http: 8080 is not a string"),
+            ("listen", 5, "--listen: 5 is not a string"),
+            ("listen", ["unix:a", 5], "--listen: 5 is not a string"),
+            ("auth", 5, "--auth: 5 is not a string"),
+            ("colour", "red", "--colour: there is no such option; there are --allow-origin, --auth"),
+        ):
+            self.assertIn(message, self.refused(**{name: value}))
+
+    def test_preview_without_display(self) -> None:
+        """A preview where no window can open is refused."""
+        self.patch(os, "environ", {})
+        self.assertRegex(self.refused(preview=True), "^--preview: .*; leave out --preview$")
+
+
+class CameraTests(ConfigTestCase):
+    """The cameras."""
+
+    def test_wrong_cameras(self) -> None:
+        """A file that is missing or is no video, and two cameras with one name."""
+        for cameras, message in (
+            (("missing.mp4",), "--camera: there is no video file 'missing.mp4'"),
+            ((__file__,), "cannot be opened as video"),
+            (("test", "test"), "--camera: two cameras are called 'test', write NAME=SOURCE for one of them"),
+        ):
+            self.assertIn(message, self.refused(cameras))
+
+
+class EndpointTests(ConfigTestCase):
+    """Where to listen."""
+
+    def test_listen(self) -> None:
+        """One endpoint or several; with a shared camera other machines can reach the default ones."""
+        self.assertEqual([endpoint.description for endpoint in self.make(listen="unix:a").listen], ["unix:a"])
+        both = self.make(listen=["unix:a", "unix:b"]).listen
+        self.assertEqual(
+            [(endpoint.description, endpoint.is_default) for endpoint in both], [("unix:a", False), ("unix:b", False)]
+        )
+        shared = self.make(share=True)
+        assert shared.http is not None
+        self.assertEqual((shared.listen[0].description, shared.http.description), ("tcp:9999", "tcp:8080"))
+
+    def test_http(self) -> None:
+        """Off is no HTTP at all; an endpoint that was asked for is not the default one, even if it is the same."""
+        self.assertIsNone(self.make(http="off").http)
+        asked = self.make(http="tcp:8080:interface=127.0.0.1").http
+        assert asked is not None
+        self.assertFalse(asked.is_default)
+
+    def test_wrong_endpoints(self) -> None:
+        """What Twisted cannot parse is refused with an example."""
+        for text in ("tcp", "tcp:http", "carrier-pigeon:1"):
+            for option in ("listen", "http"):
+                message = self.refused(**{option: text})
+                self.assertIn(f"--{option}: {text!r} is not a server endpoint", message)
+                self.assertRegex(message, "write it like tcp:")
+        self.assertIn("Unknown endpoint type", self.refused(listen="carrier-pigeon:1"))
+
+
+class AccessTests(ConfigTestCase):
+    """Who may watch."""
+
+    def test_ways(self) -> None:
+        """Each way has a type of its own."""
+        self.assertEqual(self.make(open=1).access, Open())
+        self.assertEqual(self.make(open=False, share=0).access, Local())
+        access = self.make(auth="memory:me:secret").access
+        assert isinstance(access, Passwords)
+        self.assertEqual(len(access.checkers), 1)
+        access = self.make(auth=["memory:me:secret", "memory:you:secret"]).access
+        assert isinstance(access, Passwords)
+        self.assertEqual(len(access.checkers), 2)
+
+    def test_state_dir(self) -> None:
+        """The folder is the one of now, whatever the current folder is later; without one it is the user's own."""
+        here = os.path.abspath("state")
+        for folder in ("state", Path("state")):
+            self.assertEqual(self.make(share=True, renew=True, state_dir=folder).access, Shared(Path(here), True))
+        self.patch(os, "environ", {"XDG_DATA_HOME": "/data", "LOCALAPPDATA": "/data"})
+        access = self.make(share=True).access
+        assert isinstance(access, Shared)
+        self.assertEqual(access.state_dir.name, "twistedcam")
+
+    def test_nothing_is_made(self) -> None:
+        """A key is not made yet."""
+        folder = Path(self.mktemp())
+        self.make(share=True, state_dir=folder)
+        self.assertFalse(folder.exists())
+
+    def test_wrong_combinations(self) -> None:
+        """Ways that contradict one another."""
+        for given, message in (
+            ({"share": True, "open": True}, "--share and --open cannot be combined: keep one of them"),
+            ({"auth": "memory:me:secret", "open": True}, "--open and --auth cannot be combined"),
+            ({"share": True, "codec": "pickle"}, "--codec pickle is for viewers that never send a hello"),
+            ({"auth": "memory:me:secret", "codec": "pickle"}, "and --auth does not admit them"),
+            ({"renew": True}, "--renew: it works only together with --share"),
+        ):
+            self.assertIn(message, self.refused(**given))
+
+    def test_wrong_auth(self) -> None:
+        """A kind of authentication that is unknown, or wrongly described; a password in it is not repeated."""
+        self.assertIn("--auth: 'nonsense' is not recognized", self.refused(auth="nonsense:secret"))
+        message = self.refused(auth="memory:secret")
+        self.assertIn("--auth: 'memory' cannot be used", message)
+        self.assertNotIn("secret", message)

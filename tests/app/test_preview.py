@@ -1,0 +1,53 @@
+"""The server's own window."""
+
+from __future__ import annotations
+
+import os
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from tests.web.test_resources import frame
+from twistedcam.app.listener import StartError
+from twistedcam.app.preview import Preview, find_display_problem
+from twistedcam.hub import Hub
+from twistedcam.interfaces import ISink
+from twistedcam.testing import RecordingDisplay
+
+
+class PreviewTests(SynchronousTestCase):
+    """A window that watches a hub."""
+
+    def setUp(self) -> None:
+        self.clock, self.display, self.hub = Clock(), RecordingDisplay(), Hub()
+        self.preview = Preview(self.clock, self.hub, self.display)
+
+    def test_preview(self) -> None:
+        """It watches like a viewer until q closes it, and stopping after that does no harm."""
+        verifyObject(ISink, self.preview)
+        self.preview.startService()
+        self.hub.publish(frame(50))
+        self.clock.advance(0)
+        self.assertEqual(len(self.display.images), 2)
+        self.display.keys.append("q")
+        self.clock.advance(0.1)
+        self.assertTrue(self.display.closed)
+        self.assertFalse(self.hub.is_watched)
+        self.preview.stopService()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop(self) -> None:
+        """Stopping closes the window, and a preview that was never started can be stopped."""
+        self.preview.stopService()
+        self.preview.startService()
+        self.preview.stopService()
+        self.assertTrue(self.display.closed)
+        self.assertFalse(self.hub.is_watched)
+
+    def test_no_display(self) -> None:
+        """Without a display it can be constructed, and not started."""
+        self.patch(os, "environ", {})
+        preview = Preview(self.clock, self.hub)
+        self.assertRaisesRegex(StartError, "^--preview: no window can open", preview.startService)
+        self.assertIn("no window can open", find_display_problem())

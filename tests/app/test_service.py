@@ -1,0 +1,157 @@
+"""The server's wiring: what it does when it is constructed, started, stopped and started again."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.trial.unittest import TestCase
+
+from twistedcam.access.share import load
+from twistedcam.app.config import make_config, parse_cameras
+from twistedcam.app.listener import StartError
+from twistedcam.app.service import Server
+from twistedcam.server.factory import ViewerServerFactory
+
+
+class ServerTestCase(TestCase):
+    """Servers on a reactor in memory."""
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.folder = Path(self.mktemp())
+
+    def make(self, *cameras: str, **given: Any) -> Server:
+        """A server with this configuration."""
+        sources = parse_cameras(cameras or ["test"])
+        names = {keyword.replace("_", "-"): value for keyword, value in given.items()}
+        return Server(make_config(self.reactor, sources, names), self.reactor)
+
+    def start(self, server: Server) -> None:
+        """Start it as twistd does."""
+        server.privilegedStartService()
+        server.startService()
+
+    @property
+    def ports(self) -> list[int]:
+        """Where anything listened."""
+        return [port for port, *_ in self.reactor.tcpServers]
+
+    def key(self) -> str:
+        """The key that is kept."""
+        return load(self.folder).key
+
+
+class StartTests(ServerTestCase):
+    """When things happen."""
+
+    async def test_constructed(self) -> None:
+        """A server that is only constructed has made no key, listens on nothing and has nothing to do."""
+        self.make(share=True, state_dir=self.folder)
+        self.assertFalse(self.folder.exists())
+        self.assertEqual((self.ports, self.reactor.getDelayedCalls()), ([], []))
+
+    async def test_privileged_start(self) -> None:
+        """The privileged start makes the key and listens, so that privileges can be dropped; the start adds nothing."""
+        server = self.make(share=True, state_dir=self.folder)
+        server.privilegedStartService()
+        self.assertTrue(self.folder.exists())
+        self.assertEqual(self.ports, [9999, 8080])
+        server.startService()
+        self.assertEqual(self.ports, [9999, 8080])
+        await server.stopService()
+
+    async def test_start_alone(self) -> None:
+        """A start without a privileged one, as twist has it, does the same."""
+        server = self.make(share=True, state_dir=self.folder)
+        server.startService()
+        self.assertTrue(self.folder.exists())
+        self.assertEqual(self.ports, [9999, 8080])
+        await server.stopService()
+
+    async def test_restart(self) -> None:
+        """A server that is stopped lets go of everything, and listens again when it is started again."""
+        server = self.make(http="off", open=True)
+        self.start(server)
+        await server.stopService()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.start(server)
+        self.assertEqual(self.ports, [9999, 9999])
+        await server.stopService()
+
+    async def test_renew_once(self) -> None:
+        """A key is renewed by the first start, and not again by those that follow."""
+        load(self.folder)
+        old = self.key()
+        server = self.make(share=True, renew=True, state_dir=self.folder)
+        self.assertEqual(self.key(), old)
+        self.start(server)
+        new = self.key()
+        self.assertNotEqual(new, old)
+        await server.stopService()
+        self.start(server)
+        self.assertEqual(self.key(), new)
+        await server.stopService()
+
+    async def test_broken_key(self) -> None:
+        """A key that cannot be used keeps the server from starting, before anything is listened on."""
+        self.folder.mkdir()
+        (self.folder / "share-key.txt").write_text("nonsense")
+        server = self.make(share=True, state_dir=self.folder)
+        self.assertRaisesRegex(StartError, "^--share: .* damaged", server.privilegedStartService)
+        self.assertEqual(self.ports, [])
+
+    async def test_preview_without_display(self) -> None:
+        """The window is opened by the start, and not before."""
+        config = make_config(self.reactor, parse_cameras(["test"]), {"http": "off", "open": True})
+        server = Server(dataclasses.replace(config, preview=True), self.reactor)
+        self.patch(os, "environ", {})
+        self.assertRaisesRegex(StartError, "^--preview: ", self.start, server)
+
+
+class WiringTests(ServerTestCase):
+    """What is behind the endpoints."""
+
+    async def test_open_and_local(self) -> None:
+        """Other machines are let in if that was asked for, in any of the ways."""
+        self.assertRaisesRegex(StartError, "to other machines", self.start, self.make(listen="tcp:1", http="off"))
+        for given in ({"open": True}, {"auth": "memory:me:secret"}, {"share": True, "state_dir": self.folder}):
+            server = self.make(listen="tcp:1", http="off", **given)
+            self.start(server)
+            await server.stopService()
+
+    async def test_tls(self) -> None:
+        """A shared camera is behind TLS over TCP and HTTP; others speak their protocols at once."""
+        server = self.make(share=True, state_dir=self.folder)
+        self.start(server)
+        for _, factory, *_ in self.reactor.tcpServers:
+            self.assertIsInstance(factory, TLSMemoryBIOFactory)
+        await server.stopService()
+        self.reactor.tcpServers.clear()
+        server = self.make(http="off", open=True)
+        self.start(server)
+        self.assertIsInstance(self.reactor.tcpServers[0][1], ViewerServerFactory)
+        await server.stopService()
+
+    async def test_cameras(self) -> None:
+        """Each camera is there by its name, the first being the default one."""
+        server = self.make("desk=test", "door=test", http="off", open=True)
+        self.start(server)
+        factory = self.reactor.tcpServers[0][1]
+        assert isinstance(factory, ViewerServerFactory)
+        self.assertEqual(list(factory.hubs), ["desk", "door"])
+        self.assertIs(factory.silent_hub, server.cameras["desk"].hubs["jpeg"])
+        await server.stopService()
+
+    async def test_silent_viewers(self) -> None:
+        """Viewers that never send a hello get the encoding that was asked for."""
+        server = self.make(http="off", codec="pickle", open=True)
+        self.start(server)
+        factory = self.reactor.tcpServers[0][1]
+        assert isinstance(factory, ViewerServerFactory)
+        self.assertIs(factory.silent_hub, server.cameras["test"].hubs["pickle"])
+        await server.stopService()

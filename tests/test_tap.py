@@ -1,0 +1,101 @@
+"""The options of C{twistd camstream}, and how the command ends if it cannot start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python import usage
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.processes import ProcessTestCase
+from twistedcam.app.config import Passwords, make_config
+from twistedcam.capture.encoder import Settings
+from twistedcam.capture.sources import parse_source
+from twistedcam.tap import CommandError, Options, ServerCommand
+
+
+class OptionTests(SynchronousTestCase):
+    """Words of a command."""
+
+    def parse(self, *words: str) -> Options:
+        """The options that were parsed."""
+        options = Options()
+        options.parseOptions(words)
+        return options
+
+    def test_defaults(self) -> None:
+        """What holds if nothing is said."""
+        config = self.parse().config
+        self.assertEqual([source.target for source in config.cameras], ["0"])
+        self.assertEqual([endpoint.description for endpoint in config.listen], ["tcp:9999:interface=127.0.0.1"])
+        self.assertEqual((config.settings, config.silent_encoding), (Settings(320, 0, 80), "jpeg"))
+
+    def test_all(self) -> None:
+        """Each option reaches the configuration."""
+        words = "-c test -c desk=/dev/video2 -l unix:a --listen unix:b --http off --size 640x480 -w 160 -r 10 -q 90"
+        config = self.parse(*words.split(), *["-m", "3", "--allow-origin", "*", "--auth", "memory:me:secret"]).config
+        self.assertEqual([source.name for source in config.cameras], ["test", "desk"])
+        self.assertEqual([endpoint.description for endpoint in config.listen], ["unix:a", "unix:b"])
+        self.assertEqual((config.mode.size, config.settings), ((640, 480), Settings(160, 10, 90)))
+        self.assertEqual((config.http, config.max_viewers, config.allow_origin), (None, 3, "*"))
+        self.assertIsInstance(config.access, Passwords)
+
+    def test_refused(self) -> None:
+        """What is wrong is a usage error of one line that names the option."""
+        for words, message in (
+            (("--quality", "101"), "--quality: '101' is not a whole number from 1 to 100"),
+            (("--camera", "missing.mp4"), "--camera: there is no video file 'missing.mp4'"),
+            (("--listen", "tcp"), "--listen: 'tcp' is not a server endpoint"),
+            (("--auth", "nonsense"), "--auth: 'nonsense' is not recognized"),
+            (("--share", "--open"), "--share and --open cannot be combined"),
+        ):
+            with self.assertRaises(usage.UsageError) as caught:
+                self.parse(*words)
+            self.assertIn(message, str(caught.exception))
+            self.assertNotIn("\n", str(caught.exception))
+
+    def test_help(self) -> None:
+        """The help has each option, in one of its groups, and no password's checker that could not be used."""
+        options = Options()
+        told = options.getUsage(100)
+        for option in options.longOpt:
+            self.assertRegex(told, rf"--{option.rstrip('=')}[= \n]")
+        for group in options.groups:
+            self.assertIn(f"\n{group}:\n", told)
+
+
+class CommandTests(SynchronousTestCase):
+    """The service of the command."""
+
+    def command(self, **given: Any) -> ServerCommand:
+        """A server with this configuration."""
+        reactor = MemoryReactorClock()
+        return ServerCommand(make_config(reactor, [parse_source("test")], given), reactor)
+
+    def test_cannot_start(self) -> None:
+        """A server that cannot start ends twistd with one line, which twistd can also catch in the background."""
+        for start in ("privilegedStartService", "startService"):
+            with self.assertRaises(SystemExit) as caught:
+                getattr(self.command(listen="tcp:1"), start)()
+            self.assertIsInstance(caught.exception, CommandError)
+            self.assertIsInstance(caught.exception, Exception)
+            self.assertRegex(str(caught.exception), "^camstream: tcp:1 would show the camera to other machines: ")
+
+
+class ImportTests(ProcessTestCase):
+    """What the command imports."""
+
+    async def test_no_viewer(self) -> None:
+        """A server without a preview imports nothing of the viewer; and no reactor before its options are parsed."""
+        script = self.script(
+            "import sys\n"
+            "from twistedcam import tap\n"
+            "print('reactor before', 'twisted.internet.reactor' in sys.modules)\n"
+            "options = tap.Options()\n"
+            "options.parseOptions(['--camera', 'test'])\n"
+            "tap.makeService(options)\n"
+            "print('viewer', [name for name in sys.modules if name.startswith('twistedcam.client')])\n"
+        )
+        self.assertEqual(await script.ended, 0, script.output)
+        self.assertEqual(script.output, "reactor before False\nviewer []\n")

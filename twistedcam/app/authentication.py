@@ -1,0 +1,109 @@
+"""What each way of access takes: the TLS, guards and authenticators of the server's listeners."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.logger import Logger
+
+from twistedcam.access.admission import LoginThrottle
+from twistedcam.access.guards import KeyGuard, PasswordGuard, make_portal
+from twistedcam.access.share import Share, ShareError, load
+from twistedcam.access.sharekey import web_token
+from twistedcam.app.config import Access, Local, Passwords, Shared
+from twistedcam.app.listener import StartError
+from twistedcam.interfaces import IGuard
+from twistedcam.web.authenticators import BasicAuthenticator, NoAuthentication, RequestAuthenticator, TokenAuthenticator
+
+log = Logger()
+
+_NO_TLS = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nthis server speaks TLS only: use https\n"
+
+
+class Authentication:
+    """
+    Nobody has to show anything; the base of the other ways.
+
+    C{is_open} says whether other machines may connect. C{key} and C{token} are what to show over TCP and over HTTP, or
+    empty; they are secret.
+    """
+
+    key = token = ""
+
+    def __init__(self, is_open: bool = True) -> None:
+        self.is_open = is_open
+
+    def over_tcp(self, factory: IProtocolFactory) -> IProtocolFactory:
+        """C{factory} with what comes before the protocol of the viewers."""
+        return factory
+
+    def over_http(self, factory: IProtocolFactory) -> IProtocolFactory:
+        """C{factory} with what comes before HTTP."""
+        return factory
+
+    def make_guard(self) -> IGuard | None:
+        """The guard of one connection over TCP, or None if it needs none."""
+        return None
+
+    def make_authenticator(self, throttle: LoginThrottle) -> RequestAuthenticator:
+        """What decides about HTTP requests."""
+        return NoAuthentication()
+
+
+class PasswordAuthentication(Authentication):
+    """Viewers show a name and a password."""
+
+    def __init__(self, access: Passwords) -> None:
+        super().__init__()
+        self._portal = make_portal(list(access.checkers))
+
+    def make_guard(self) -> IGuard:
+        """One that takes passwords."""
+        return PasswordGuard(self._portal)
+
+    def make_authenticator(self, throttle: LoginThrottle) -> RequestAuthenticator:
+        """HTTP's basic authentication."""
+        return BasicAuthenticator(PasswordGuard(self._portal), throttle)
+
+
+class KeyAuthentication(Authentication):
+    """Viewers show the key of a shared camera, over TLS."""
+
+    def __init__(self, share: Share) -> None:
+        super().__init__()
+        self._share = share
+        self.key = share.key
+        self.token = web_token(share.secret)
+
+    def over_tcp(self, factory: IProtocolFactory) -> IProtocolFactory:
+        """TLS, with a refusal that viewers without TLS understand."""
+        return self._share.over_tls(factory)  # type: ignore[no-any-return]
+
+    def over_http(self, factory: IProtocolFactory) -> IProtocolFactory:
+        """TLS, with a refusal that browsers without TLS understand."""
+        return self._share.over_tls(factory, _NO_TLS)  # type: ignore[no-any-return]
+
+    def make_guard(self) -> IGuard:
+        """One that takes the key."""
+        return KeyGuard(self._share.secret, self._share.fingerprint)
+
+    def make_authenticator(self, throttle: LoginThrottle) -> RequestAuthenticator:
+        """A link with a token."""
+        return TokenAuthenticator(self.token, throttle)
+
+
+def prepare_authentication(access: Access) -> Authentication:
+    """What C{access} takes; a key is read, or made if there is none or a new one is wanted. Raises L{StartError}."""
+    if isinstance(access, Passwords):
+        return PasswordAuthentication(access)
+    if isinstance(access, Shared):
+        return KeyAuthentication(_load_share(access))
+    return Authentication(is_open=not isinstance(access, Local))
+
+
+def _load_share(access: Shared) -> Share:
+    try:
+        share = load(access.state_dir, access.renew)
+    except ShareError as error:
+        raise StartError(f"--share: {error}") from None
+    log.info("shared by the key kept in {folder}", folder=access.state_dir)
+    return share

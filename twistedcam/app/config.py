@@ -1,0 +1,271 @@
+"""The server's configuration: what the options of C{twistd camstream} and the keywords of C{serve} mean."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.strcred import InvalidAuthType, makeChecker
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
+
+from twistedcam.access.share import default_folder
+from twistedcam.app.options import read_number
+from twistedcam.capture.encoder import ENCODING_JPEG, ENCODING_PICKLE, Settings
+from twistedcam.capture.opencv import Mode
+from twistedcam.capture.sources import Source, parse_source
+from twistedcam.interfaces import CameraError
+from twistedcam.rates import MAX_FPS
+from twistedcam.server.factory import MAX_VIEWERS
+
+DEFAULT_LISTEN, SHARED_LISTEN = "tcp:9999:interface=127.0.0.1", "tcp:9999"
+DEFAULT_HTTP, SHARED_HTTP = "tcp:8080:interface=127.0.0.1", "tcp:8080"
+_NO_HTTP = "off"
+
+
+class ConfigError(ValueError):
+    """An option is wrong; the text names it as the command does, C{--max-viewers}, and says what to write instead."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A server endpoint, and the string that describes it; C{is_default} unless somebody asked for it."""
+
+    description: str
+    endpoint: IStreamServerEndpoint
+    is_default: bool = False
+
+
+@dataclass(frozen=True)
+class Local:
+    """Everybody on this machine may watch; endpoints that other machines can reach are refused."""
+
+
+@dataclass(frozen=True)
+class Open:
+    """Everybody who can reach an endpoint may watch."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Everybody with the key kept in C{state_dir} may watch, over TLS; C{renew} replaces the key by a new one."""
+
+    state_dir: Path
+    renew: bool = False
+
+
+@dataclass(frozen=True)
+class Passwords:
+    """Everybody may watch whose name and password one of C{checkers} accepts."""
+
+    checkers: tuple[ICredentialsChecker, ...]
+
+
+Access = Local | Open | Shared | Passwords
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """
+    What a server serves, where, and to whom.
+
+    The first of C{cameras} is the default one. Devices are asked for C{mode}, and pictures become frames by
+    C{settings}. Viewers that never send a hello get C{silent_encoding}. C{http} is None if nothing is served over HTTP;
+    pages of C{allow_origin} may read what is.
+    """
+
+    cameras: tuple[Source, ...]
+    listen: tuple[Endpoint, ...]
+    http: Endpoint | None = None
+    access: Access = Local()
+    mode: Mode = Mode()
+    settings: Settings = Settings()
+    silent_encoding: str = ENCODING_JPEG
+    max_viewers: int = MAX_VIEWERS
+    allow_origin: str = ""
+    preview: bool = False
+
+
+def make_config(reactor: Any, cameras: Sequence[Source], given: Mapping[str, Any]) -> ServerConfig:
+    """
+    The configuration for what was C{given}: values by the names in L{OPTIONS}, as text or as Python's own types.
+
+    None stands for the default. Raises L{ConfigError}.
+    """
+    values = _read(given)
+    _check_names(cameras)
+    access = _make_access(values)
+    if values["preview"]:
+        _check_display()
+    listen, http = _make_endpoints(reactor, values)
+    return ServerConfig(
+        cameras=tuple(cameras),
+        listen=listen,
+        http=http,
+        access=access,
+        mode=Mode(values["size"], values["fps"], as_jpeg=not values["width"]),
+        settings=Settings(values["width"], values["fps"], values["quality"]),
+        silent_encoding=values["codec"],
+        max_viewers=values["max-viewers"],
+        allow_origin=values["allow-origin"] or "",
+        preview=values["preview"],
+    )
+
+
+def parse_cameras(texts: Iterable[str]) -> tuple[Source, ...]:
+    """The sources that C{[NAME=]SOURCE}s mean; files are looked into, devices are not. Raises L{ConfigError}."""
+    try:
+        return tuple(parse_source(text) for text in texts)
+    except CameraError as error:
+        raise ConfigError(f"--camera: {error}") from None
+
+
+def _number(kind: type[int] | type[float], least: float, most: float) -> Callable[[Any], float]:
+    return lambda value: read_number(value, kind, least, most)
+
+
+def _size(value: Any) -> tuple[int, int]:
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", str(value))
+    if found is None:
+        raise ValueError(f"{value!r} is not a size, write it like 1280x720")
+    return int(found[1]), int(found[2])
+
+
+def _codec(value: Any) -> str:
+    if value not in (ENCODING_JPEG, ENCODING_PICKLE):
+        raise ValueError(f"{value!r} is neither jpeg nor pickle")
+    return str(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, int) or value not in (0, 1):  # twisted.python.usage has integers for flags
+        raise ValueError(f"{value!r} is neither True nor False")
+    return bool(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{value!r} is not a string")
+    return os.fspath(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(map(_text, value if isinstance(value, list | tuple) else [value]))
+
+
+def _checkers(value: Any) -> tuple[ICredentialsChecker, ...]:
+    return tuple(map(_checker, _texts(value)))
+
+
+def _checker(description: str) -> ICredentialsChecker:
+    kind = description.partition(":")[0]  # what follows may be a password
+    try:
+        checker: ICredentialsChecker = makeChecker(description)
+    except InvalidAuthType:
+        raise ValueError(f"{kind!r} is not recognized, write it like file:PATH or memory:NAME:PASSWORD") from None
+    except Exception as error:  # each kind of checker has errors of its own
+        raise ValueError(f"{kind!r} cannot be used: {error}") from None
+    if IUsernamePassword not in checker.credentialInterfaces:
+        raise ValueError(f"{kind!r} is not for names and passwords, write it like file:PATH")
+    return checker
+
+
+class Option(NamedTuple):
+    """One option: its default, and what reads a value that was given for it. C{read} raises ValueError."""
+
+    default: Any
+    read: Callable[[Any], Any]
+
+
+OPTIONS: Mapping[str, Option] = {
+    "size": Option(None, _size),
+    "width": Option(320, _number(int, 0, 16384)),
+    "fps": Option(0, _number(float, 0, MAX_FPS)),
+    "quality": Option(80, _number(int, 1, 100)),
+    "listen": Option((), _texts),
+    "http": Option(None, _text),
+    "codec": Option(ENCODING_JPEG, _codec),
+    "max-viewers": Option(MAX_VIEWERS, _number(int, 1, 10**6)),
+    "allow-origin": Option(None, _text),
+    "preview": Option(False, _flag),
+    "share": Option(False, _flag),
+    "renew": Option(False, _flag),
+    "state-dir": Option(None, _text),
+    "auth": Option((), _checkers),
+    "open": Option(False, _flag),
+}
+
+
+def _read(given: Mapping[str, Any]) -> dict[str, Any]:
+    for name in given:
+        if name not in OPTIONS:
+            raise ConfigError(f"--{name}: there is no such option; there are --{', --'.join(sorted(OPTIONS))}")
+    return {name: _read_one(name, given.get(name)) for name in OPTIONS}
+
+
+def _read_one(name: str, value: Any) -> Any:
+    option = OPTIONS[name]
+    if value is None:
+        return option.default
+    try:
+        return option.read(value)
+    except ValueError as error:
+        raise ConfigError(f"--{name}: {error}") from None
+
+
+def _check_names(cameras: Sequence[Source]) -> None:
+    names = [camera.name for camera in cameras]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"--camera: two cameras are called {name!r}, write NAME=SOURCE for one of them")
+
+
+def _make_access(values: Mapping[str, Any]) -> Access:
+    ways = [f"--{name}" for name in ("share", "open", "auth") if values[name]]
+    if len(ways) > 1:
+        raise ConfigError(f"{' and '.join(ways)} cannot be combined: keep one of them")
+    if values["renew"] and not values["share"]:
+        raise ConfigError("--renew: it works only together with --share")
+    if (values["share"] or values["auth"]) and values["codec"] == ENCODING_PICKLE:
+        raise ConfigError(f"--codec pickle is for viewers that never send a hello, and {ways[0]} does not admit them")
+    if values["share"]:
+        folder = values["state-dir"]
+        # Absolute, because twistd may change to another folder before it starts.
+        return Shared(Path(os.path.abspath(folder)) if folder else default_folder(), values["renew"])
+    if values["auth"]:
+        return Passwords(values["auth"])
+    return Open() if values["open"] else Local()
+
+
+def _make_endpoints(reactor: Any, values: Mapping[str, Any]) -> tuple[tuple[Endpoint, ...], Endpoint | None]:
+    """The endpoints for viewers over TCP, and the one for HTTP or None."""
+    listen, http = (SHARED_LISTEN, SHARED_HTTP) if values["share"] else (DEFAULT_LISTEN, DEFAULT_HTTP)
+    wire = tuple(_endpoint(reactor, "listen", text, DEFAULT_LISTEN) for text in values["listen"])
+    wire = wire or (_endpoint(reactor, "listen", listen, DEFAULT_LISTEN, is_default=True),)
+    if values["http"] == _NO_HTTP:
+        return wire, None
+    asked = values["http"]
+    return wire, _endpoint(reactor, "http", asked or http, DEFAULT_HTTP, is_default=asked is None)
+
+
+def _endpoint(reactor: Any, option: str, description: str, example: str, is_default: bool = False) -> Endpoint:
+    try:
+        return Endpoint(description, serverFromString(reactor, description), is_default)
+    except Exception as error:  # each kind of endpoint has errors of its own
+        raise ConfigError(
+            f"--{option}: {description!r} is not a server endpoint ({error}), write it like {example}"
+        ) from None
+
+
+def _check_display() -> None:
+    from twistedcam.app.preview import find_display_problem
+
+    problem = find_display_problem()
+    if problem:
+        raise ConfigError(f"--preview: {problem}; leave out --preview")
