@@ -20,11 +20,13 @@ from twistedcam.app.service import Server
 class Options(GroupedOptions, AuthOptionMixin):  # type: ignore[misc]
     """The options of C{twistd camstream}; once they are parsed, C{config} is what they mean."""
 
-    longdesc = "Serves cameras live, over TCP and over HTTP. Every viewer sees what is now, however slow its link is."
+    longdesc = (
+        "Serves cameras live, over TCP and HTTP. Every viewer sees the camera as it is now, however slow its link."
+    )
 
     groups = {
         "Cameras": ("camera", "size", "width", "fps", "quality"),
-        "Where to serve": ("listen", "http", "codec", "max-viewers", "allow-origin", "preview"),
+        "Serving": ("listen", "http", "codec", "max-viewers", "allow-origin", "preview"),
         "Access": ("share", "renew", "state-dir", "auth", "help-auth", "help-auth-type", "open"),
     }
 
