@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
 import sys
 import time
@@ -9,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.trial.unittest import SynchronousTestCase
 
 from twistedcam.app import runtime
@@ -29,6 +32,18 @@ class FakeReactor:
     def sigTerm(self, number: int, frame: object) -> None:  # noqa: N802
         """Note the signal."""
         self.ended_by = number
+
+
+class StoppableReactor(FakeReactor):
+    """A reactor that can be stopped once."""
+
+    stops = 0
+
+    def stop(self) -> None:
+        """Stop, or say that it has been stopped."""
+        if self.stops:
+            raise ReactorNotRunning
+        self.stops += 1
 
 
 class PrepareTests(SynchronousTestCase):
@@ -96,3 +111,38 @@ class PrepareTests(SynchronousTestCase):
         self.signals[signal.SIGHUP] = signal.SIG_IGN
         self.prepare()
         self.assertEqual(self.signals, {signal.SIGHUP: signal.SIG_IGN})
+
+
+class LeaveTests(SynchronousTestCase):
+    """The end of a command with an exit status."""
+
+    def setUp(self) -> None:
+        self.at_exit: list[tuple[Any, ...]] = []
+        self.patch(atexit, "register", lambda *call: self.at_exit.append(call))
+        self.reactor = StoppableReactor()
+
+    def leave(self, status: int) -> None:
+        """Leave, and let the reactor run."""
+        runtime.leave(self.reactor, status)
+        for function, *args in self.reactor.when_running:
+            function(*args)
+
+    def test_success(self) -> None:
+        """The status 0 stops the reactor, and the process ends by itself."""
+        self.leave(0)
+        self.assertEqual((self.reactor.stops, self.at_exit), (1, []))
+
+    def test_failure(self) -> None:
+        """Another status is the one that the process ends with."""
+        statuses: list[int] = []
+        self.patch(os, "_exit", statuses.append)
+        self.leave(3)
+        ((function, *args),) = self.at_exit
+        function(*args)
+        self.assertEqual((self.reactor.stops, statuses), (1, [3]))
+
+    def test_twice(self) -> None:
+        """To leave while the reactor stops already is no error."""
+        self.leave(0)
+        self.leave(0)
+        self.assertEqual(self.reactor.stops, 1)
