@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.web.test_resources import frame
 from twistedcam.app.listener import StartError
 from twistedcam.app.preview import Preview, find_display_problem
+from twistedcam.codec import encode_jpeg
+from twistedcam.frame import stamp
 from twistedcam.hub import Hub
 from twistedcam.interfaces import ISink
 from twistedcam.testing import RecordingDisplay
@@ -27,7 +29,7 @@ class PreviewTests(SynchronousTestCase):
         """It watches like a viewer until q closes it, and stopping after that does no harm."""
         verifyObject(ISink, self.preview)
         self.preview.startService()
-        self.hub.publish(frame(50))
+        self.hub.publish(stamp(encode_jpeg(np.zeros((48, 64, 3), np.uint8)), "desk", 1, 0.0))
         self.clock.advance(0)
         self.assertEqual(len(self.display.images), 2)
         self.display.keys.append("q")
