@@ -106,10 +106,10 @@ def _serve_http(host: str, port: int, fps: float) -> None:
 
 
 def _serve_ungated(host: str, port: int, fps: float) -> None:
-    from twistedcam.pacing.tcp_link import Link
+    from twistedcam.pacing.tcp_link import TCPLink
 
-    Link.wait = lambda self: 0.0  # type: ignore[method-assign]
-    Link._keep_queue_short = lambda self, short: None  # type: ignore[method-assign]
+    TCPLink.seconds_until_ready = lambda self: 0.0  # type: ignore[method-assign]
+    TCPLink._keep_queue_short = lambda self, short: None  # type: ignore[method-assign]
     _serve_ours(host, port, fps)
 
 

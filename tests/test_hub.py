@@ -1,4 +1,4 @@
-"""Hub and outlets: the newest frame to everybody, and one place to wait."""
+"""Fan-out: the newest frame to every viewer, and one slot in which it can wait."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ def frame(sequence: int) -> Frame:
 
 
 def sequences(sink: RecordingSink) -> list[int]:
-    """Which frames C{sink} got."""
+    """The sequence numbers of the frames that C{sink} was sent."""
     return [frame.sequence for frame in sink.frames]
 
 
 class HubTests(TestCase):
-    """What each outlet gets."""
+    """What each outlet is sent."""
 
     def setUp(self) -> None:
         self.demands: list[bool] = []
         self.hub = Hub(lambda: self.demands.append(self.hub.is_watched))
         self.sink = RecordingSink()
 
-    def test_every_frame_to_who_is_ready(self) -> None:
+    def test_every_frame_to_ready_sinks(self) -> None:
         """A sink that is always ready gets every frame, the very same object as all others."""
         other = RecordingSink()
         self.hub.attach(self.sink)
@@ -38,7 +38,7 @@ class HubTests(TestCase):
         self.assertTrue(all(a is b for a, b in zip(self.sink.frames, other.frames, strict=True)))
 
     def test_newest_wins(self) -> None:
-        """While a sink is busy one frame waits, replaced by each newer one; the others lose nothing by it."""
+        """While a sink is busy one frame waits, replaced by each newer one; the other sinks lose nothing."""
         other = RecordingSink()
         outlet = self.hub.attach(self.sink)
         self.hub.attach(other)
@@ -61,7 +61,7 @@ class HubTests(TestCase):
         self.assertEqual(self.sink.frames, [])
 
     def test_resumed_and_not_ready(self) -> None:
-        """A sink that changed its mind keeps its frame waiting."""
+        """A sink that is not ready after all leaves its frame waiting."""
         outlet = self.hub.attach(self.sink)
         self.sink.ready = False
         self.hub.publish(frame(1))
@@ -69,7 +69,7 @@ class HubTests(TestCase):
         self.assertEqual(outlet.waiting, frame(1))
 
     def test_newcomer_sees_now(self) -> None:
-        """Who comes gets the newest frame at once."""
+        """A new outlet is sent the newest frame at once."""
         self.hub.attach(RecordingSink())
         self.hub.publish(frame(1))
         self.hub.publish(frame(2))
@@ -77,7 +77,7 @@ class HubTests(TestCase):
         self.assertEqual(sequences(self.sink), [2])
 
     def test_newcomer_sees_no_past(self) -> None:
-        """When everybody had gone, the last frame they saw is not shown to the next."""
+        """After the last outlet is gone, the next one is not sent the old frame."""
         outlet = self.hub.attach(RecordingSink())
         self.hub.publish(frame(1))
         self.hub.detach(outlet)
@@ -85,7 +85,7 @@ class HubTests(TestCase):
         self.assertEqual(self.sink.frames, [])
 
     def test_demand(self) -> None:
-        """The source is told of the first to come and of the last to go, once each."""
+        """The source is told when the first outlet comes and when the last one goes, once each."""
         first, second = self.hub.attach(self.sink), self.hub.attach(RecordingSink())
         self.assertEqual(self.demands, [True])
         self.hub.detach(first)
@@ -95,7 +95,7 @@ class HubTests(TestCase):
         self.assertEqual(self.demands, [True, False])
 
     def test_leaving_while_published(self) -> None:
-        """A sink may leave from within a frame."""
+        """A sink may detach its outlet while a frame is published."""
         outlets: list[Outlet] = []
 
         class Leaving(RecordingSink):
@@ -112,14 +112,14 @@ class HubTests(TestCase):
         self.assertEqual((sequences(leaving), sequences(self.sink)), ([1], [1, 2]))
 
     def test_rate(self) -> None:
-        """An outlet with a limit gets no more than that, evenly."""
+        """An outlet with a rate limit is sent no more than that, evenly."""
         self.hub.attach(self.sink).limit(5)
         for sequence in range(20):
             self.hub.publish(frame(sequence))
         self.assertEqual(sequences(self.sink), list(range(0, 20, 2)))
 
     def test_tally(self) -> None:
-        """Frames and bytes are counted for who gets all, who misses some, and who came late; and for those who went."""
+        """Frames and bytes are counted for outlets that get all, miss some, came late, or have gone."""
         busy = RecordingSink()
         everything, held = self.hub.attach(self.sink), self.hub.attach(busy)
         self.hub.publish(frame(1))
@@ -140,7 +140,7 @@ class HubTests(TestCase):
         self.assertEqual(self.hub.tally(), Tally(6 + 1 + 5 + 3, 5, 21 + 1 + 25 + 13))
 
     def test_newest(self) -> None:
-        """What each was last sent, whether it gets all, waits, or has a limit."""
+        """The last frame sent is known for an outlet that gets all, that waits, and that has a limit."""
         outlet, limited = self.hub.attach(self.sink), self.hub.attach(RecordingSink())
         limited.limit(5)
         self.assertIsNone(outlet.newest)
@@ -158,11 +158,11 @@ class HubTests(TestCase):
         self.assertEqual(outlet.newest, frame(4))
 
     def test_fps(self) -> None:
-        """The rate is that of the last two seconds, by looks at it."""
+        """The rate is that of the last two seconds, by the samples taken."""
         outlet = self.hub.attach(self.sink)
         self.assertEqual(outlet.fps, 0.0)
         for second, frames in enumerate((0, 10, 20, 30)):
             for _ in range(frames):
                 self.hub.publish(frame(1))
-            outlet.look(float(second))
+            outlet.sample(float(second))
         self.assertEqual(outlet.fps, 25.0)

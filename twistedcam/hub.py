@@ -1,4 +1,4 @@
-"""One newest frame, and for each who watches one place to wait for it."""
+"""Fan-out: the newest frame, and one slot per viewer in which it can wait."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from twistedcam.rates import RateLimit
 
 @dataclass
 class Tally:
-    """What became of the frames of one viewer, or of all."""
+    """How many frames were sent and dropped, for one viewer or for all."""
 
     begun: int = 0
     dropped: int = 0
     sent_bytes: int = 0
 
     def add(self, other: Tally) -> None:
-        """Count what C{other} has counted, too."""
+        """Add the counts of C{other}."""
         self.begun += other.begun
         self.dropped += other.dropped
         self.sent_bytes += other.sent_bytes
@@ -28,23 +28,23 @@ class Tally:
 
 class Outlet:
     """
-    One viewer's place at a hub, where at most one frame waits.
+    One viewer's slot at a hub, in which at most one frame waits.
 
-    A frame that finds its sink busy waits; a newer one replaces it, so that what is sent next is always the newest.
-    C{viewer} says who it is, for people.
+    A frame waits if the sink is busy, and a newer one replaces it, so that the next frame sent is always the newest.
+    C{viewer} names the viewer in logs and reports.
     """
 
-    # Only what is missed is counted here: what was sent follows from what the hub published. To write a few numbers
-    # for every frame of every viewer would cost a tenth of what sending it does.
+    # Only missed frames are counted here: the number sent follows from what the hub published. Writing a few numbers
+    # for each frame of each viewer would cost a tenth of what sending it does.
     __slots__ = (
         "_bytes_before",
         "_frames_before",
         "_hub",
         "_last",
         "_limit",
-        "_looks",
         "_missed",
         "_missed_bytes",
+        "_samples",
         "dropped",
         "sink",
         "viewer",
@@ -57,26 +57,30 @@ class Outlet:
         self.waiting: Frame | None = None
         self.dropped = 0
         self._hub = hub
-        newest = hub.newest  # which it is offered, too
+        newest = hub.newest  # which is offered to a new outlet, too
         self._frames_before = hub.published - (newest is not None)
         self._bytes_before = hub.published_bytes - (len(newest.payload) if newest is not None else 0)
         self._missed = self._missed_bytes = 0
-        self._last: Frame | None = None  # that was sent; kept while frames are missed
+        self._last: Frame | None = None  # the last frame sent; kept up to date only while frames are missed
         self._limit: RateLimit | None = None
-        self._looks: deque[tuple[float, int]] = deque(maxlen=3)
+        self._samples: deque[tuple[float, int]] = deque(maxlen=3)
 
     def limit(self, fps: float) -> None:
-        """From now on let at most C{fps} frames a second through; 0 is all."""
+        """From now on pass at most C{fps} frames a second; 0 is no limit."""
         self._last = self.newest
         self._limit = RateLimit(fps) if fps else None
 
     def offer(self, frame: Frame) -> None:
-        """Send C{frame} now, or let it wait in place of the one that waits."""
-        if self.takes(frame):
+        """Send C{frame} now, or let it wait in place of an older one."""
+        if self.offer_or_hold(frame):
             self.sink.begin(frame)
 
-    def takes(self, frame: Frame) -> bool:
-        """Whether the hub's newest, C{frame}, is to be begun now; if not, it waits, or is passed over by the limit."""
+    def offer_or_hold(self, frame: Frame) -> bool:
+        """
+        Offer the sink C{frame}, the hub's newest: True if the caller is to begin it now.
+
+        Otherwise it is held in the slot, or passed over by the rate limit.
+        """
         if self._limit is not None and not self._limit.due(frame.captured or 0.0):
             self._miss(frame)
         elif self.waiting is not None:
@@ -94,7 +98,7 @@ class Outlet:
         return False
 
     def resume(self) -> None:
-        """The sink may be ready again: send the frame that waits, if it is."""
+        """The sink may be ready again: if so, send the frame that waits."""
         if self.waiting is not None and self.sink.may_begin():
             frame, self.waiting = self.waiting, None
             self._last = frame
@@ -106,41 +110,42 @@ class Outlet:
 
     @property
     def newest(self) -> Frame | None:
-        """The newest of the frames that it was sent."""
+        """The newest frame that was sent."""
         if not self.begun:
             return None
         return self._last if self._limit is not None or self.waiting is not None else self._hub.newest
 
     @property
     def begun(self) -> int:
-        """How many frames it was sent."""
+        """How many frames were sent."""
         return self._hub.published - self._frames_before - self._missed - (self.waiting is not None)
 
     def tally(self) -> Tally:
-        """What became of its frames until now."""
+        """The counts until now."""
         waiting_bytes = len(self.waiting.payload) if self.waiting is not None else 0
         sent_bytes = self._hub.published_bytes - self._bytes_before - self._missed_bytes - waiting_bytes
         return Tally(self.begun, self.dropped, sent_bytes)
 
-    def look(self, now: float) -> None:
-        """Note how far it is, once a second, for L{fps}."""
-        self._looks.append((now, self.begun))
+    def sample(self, now: float) -> None:
+        """Note the number of frames sent, for L{fps}; to be called once a second."""
+        self._samples.append((now, self.begun))
 
     @property
     def fps(self) -> float:
-        """Frames a second that it was sent between the last looks."""
-        if len(self._looks) < 2:
+        """Frames sent a second, between the last samples."""
+        if len(self._samples) < 2:
             return 0.0
-        (began, first), (ended, last) = self._looks[0], self._looks[-1]
+        (began, first), (ended, last) = self._samples[0], self._samples[-1]
         return (last - first) / (ended - began)
 
 
 class Hub:
     """
-    Hands each frame of one camera in one encoding to all outlets.
+    Hands each frame of one camera, in one encoding, to all outlets.
 
-    C{on_demand} is called when the first outlet comes and when the last one goes. C{published} counts the frames that
-    there was somebody for; C{newest} is the last of them and C{before} the one before it, while somebody watches.
+    C{on_demand} is called when the first outlet is attached and when the last one is detached. C{published} counts the
+    frames published while there was an outlet. While there is one, C{newest} is the last of these and C{before} the
+    one before it.
     """
 
     def __init__(self, on_demand: Callable[[], None] = lambda: None) -> None:
@@ -159,18 +164,18 @@ class Hub:
 
     @property
     def is_watched(self) -> bool:
-        """Whether anybody is there to see a frame."""
+        """Whether there is any outlet."""
         return bool(self._outlets)
 
     def tally(self) -> Tally:
-        """What became of the frames of all who watch or watched."""
+        """The counts of all outlets, present and past."""
         total = Tally()
         for one in (self._gone, *(outlet.tally() for outlet in self._outlets)):
             total.add(one)
         return total
 
     def attach(self, sink: ISink, viewer: str = "") -> Outlet:
-        """A place for C{sink}, which gets the newest frame at once."""
+        """A new outlet for C{sink}, which is offered the newest frame at once."""
         outlet = Outlet(self, sink, viewer)
         self._outlets[outlet] = None
         if len(self._outlets) == 1:
@@ -180,22 +185,22 @@ class Hub:
         return outlet
 
     def detach(self, outlet: Outlet) -> None:
-        """Take C{outlet}'s place away; it may have gone already."""
+        """Remove C{outlet}; it may have been removed before."""
         if outlet not in self._outlets:
             return
         del self._outlets[outlet]
         self._gone.add(outlet.tally())
         if not self._outlets:
-            self.newest = self.before = None  # the next one to come is not to see how things were
+            self.newest = self.before = None  # the next viewer is not to see an old picture
             self.on_demand()
 
     def publish(self, frame: Frame) -> None:
-        """Offer C{frame} to everybody and keep it for who comes next."""
+        """Offer C{frame} to all outlets, and keep it for the next one that is attached."""
         if not self._outlets:
             return
         self.newest, self.before = frame, self.newest
         self.published += 1
         self.published_bytes += len(frame.payload)
-        # First who takes it, then nothing but sending: that leaves more in the processor's caches for each.
-        for sink in [outlet.sink for outlet in self._outlets if outlet.takes(frame)]:
+        # First ask all, then do nothing but send: that makes better use of the processor's caches.
+        for sink in [outlet.sink for outlet in self._outlets if outlet.offer_or_hold(frame)]:
             sink.begin(frame)

@@ -1,4 +1,4 @@
-"""Pictures as large as a link can take."""
+"""The size of the pictures follows the link."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twistedcam.frame import Frame
 from twistedcam.hub import Hub
-from twistedcam.pacing.quality_ladder import Ladder
+from twistedcam.pacing.quality_ladder import QualityLadder
 from twistedcam.testing import RecordingSink
 
 _FPS = 30
 
 
-class Link(RecordingSink):
-    """Takes one frame, and the next when it is told to."""
+class SlowSink(RecordingSink):
+    """Takes one frame, and the next when the test sets C{ready}."""
 
     def begin(self, frame: Frame) -> None:
         super().begin(frame)
         self.ready = False
 
 
-class LadderTests(SynchronousTestCase):
-    """A viewer whose link takes so many full frames a second, four times as many of half the size, and so on."""
+class QualityLadderTests(SynchronousTestCase):
+    """A viewer whose link takes C{capacity} full frames a second, four times as many of half the size, and so on."""
 
     def setUp(self) -> None:
         self.hubs = [Hub(), Hub(), Hub()]
-        self.sink = Link()
+        self.sink = SlowSink()
         self.capacity = float(_FPS)  # full frames a second
-        self.ladder = Ladder(self.hubs, self.sink, "viewer")
+        self.ladder = QualityLadder(self.hubs, self.sink, "viewer")
 
     @property
     def step(self) -> int:
-        """Which hub it is at; at exactly one."""
+        """The number of the one hub that it is attached to."""
         (there,) = [number for number, hub in enumerate(self.hubs) if hub.is_watched]
         return there
 
@@ -49,16 +49,16 @@ class LadderTests(SynchronousTestCase):
                 self.hubs[self.step].publish(Frame(b"", captured=number / _FPS))
                 if credit >= 1 and not self.sink.ready:
                     credit -= 1
-            self.ladder.look()
+            self.ladder.adjust()
             steps.append(self.step)
         return steps
 
     def test_good_link(self) -> None:
-        """Who takes all frames stays at the full ones."""
+        """A viewer that takes all frames stays at the full ones."""
         self.assertEqual(set(self.pass_seconds(100)), {0})
 
     def test_slow_link(self) -> None:
-        """Who takes half of them is at smaller ones within 3 s, and gets all of those."""
+        """A viewer that takes half of them is at smaller ones within 3 s, and gets all of those."""
         self.capacity = _FPS / 2
         self.assertEqual(self.pass_seconds(3)[-1], 1)
         del self.sink.frames[:]
@@ -66,12 +66,12 @@ class LadderTests(SynchronousTestCase):
         self.assertGreater(len(self.sink.frames), 0.9 * 5 * _FPS)
 
     def test_very_slow_link(self) -> None:
-        """It goes on down as long as that helps, and then stays."""
+        """A very slow link gets the smallest pictures, and keeps them."""
         self.capacity = _FPS / 100
         self.assertEqual(self.pass_seconds(30)[-1], 2)
 
     def test_no_flapping(self) -> None:
-        """A link that stays as it is is tried with larger pictures ever more rarely."""
+        """A link that does not change is tried with larger pictures ever more rarely."""
         self.capacity = _FPS / 2
         steps = self.pass_seconds(600)
         changes = sum(a != b for a, b in pairwise(steps))
@@ -79,22 +79,22 @@ class LadderTests(SynchronousTestCase):
         self.assertGreater(steps.count(1), 560)
 
     def test_better_again(self) -> None:
-        """When the link is good again, the pictures are full again after a while."""
+        """When the link is good again, the pictures become full again."""
         self.capacity = _FPS / 2
         self.pass_seconds(5)
         self.capacity = _FPS
         self.assertEqual(self.pass_seconds(20)[-1], 0)
 
     def test_few_frames(self) -> None:
-        """A second with hardly a frame, as of a card, says nothing."""
+        """A second with hardly any frame, as of a NO SIGNAL card, changes nothing."""
         for _ in range(50):
             self.sink.ready = False
             self.hubs[0].publish(Frame(b""))
-            self.ladder.look()
+            self.ladder.adjust()
         self.assertEqual(self.step, 0)
 
     def test_limit(self) -> None:
-        """The bound on the rate holds on each step."""
+        """The rate limit holds on each step."""
         self.ladder.limit(10)
         self.capacity = _FPS / 10
         self.pass_seconds(10)
@@ -104,7 +104,7 @@ class LadderTests(SynchronousTestCase):
         self.assertLessEqual(len(self.sink.frames), 11)
 
     def test_leave(self) -> None:
-        """Who leaves is nowhere."""
+        """After leaving, no hub has the outlet."""
         self.capacity = _FPS / 2
         self.pass_seconds(5)
         self.ladder.leave()

@@ -1,9 +1,8 @@
-"""Pace: the bound on a rate, and the thin and the fast link, on real sockets."""
+"""The thin and the fast link, on real sockets."""
 
 from __future__ import annotations
 
 import fcntl
-import random
 import socket
 import struct
 import termios
@@ -11,48 +10,10 @@ from typing import Any
 
 from twisted.trial.unittest import TestCase
 
-from twistedcam.pacing.tcp_link import LOW_WATER_BYTES, Link, TCPInfo, WindowedMax, drain_seconds
-from twistedcam.rates import RateLimit
+from twistedcam.pacing.tcp_link import LOW_WATER_BYTES, TCPInfo, TCPLink, WindowedMax, drain_seconds
 
 
-class RateLimitTests(TestCase):
-    """Which pictures are due."""
-
-    def due(self, fps: float, times: list[float]) -> int:
-        """How many of pictures taken at C{times} are due."""
-        limit = RateLimit(fps)
-        return sum(limit.due(at) for at in times)
-
-    def test_no_limit(self) -> None:
-        """Without a limit all are due."""
-        self.assertEqual(self.due(0, [n / 30 for n in range(300)]), 300)
-
-    def test_rates(self) -> None:
-        """Of 30 a second for 10 s, as many are due as were asked for."""
-        for fps in (1, 5, 7, 15, 20, 24, 29, 30, 60):
-            due = self.due(fps, [n / 30 for n in range(300)])
-            self.assertIn(due - min(300, fps * 10), (-1, 0, 1), fps)
-
-    def test_jitter(self) -> None:
-        """A camera that is a little early or late loses nothing to a limit that is its own rate."""
-        jitter = random.Random(1)
-        times = [n / 25 + jitter.uniform(-0.001, 0.001) for n in range(250)]
-        self.assertEqual(self.due(25, times), 250)
-
-    def test_clock_set(self) -> None:
-        """A clock that jumps either way stops nothing and lets no burst through."""
-        for jump in (-3600, 3600):
-            times = [1e9 + n / 30 for n in range(300)] + [1e9 + jump + 10 + n / 30 for n in range(300)]
-            self.assertIn(self.due(10, times), range(198, 204))
-
-    def test_gap(self) -> None:
-        """After a gap there is no burst to catch up."""
-        limit = RateLimit(10)
-        self.assertTrue(limit.due(0))
-        self.assertEqual([limit.due(100 + n / 100) for n in range(18)].count(True), 2)
-
-
-class LinkTests(TestCase):
+class TCPLinkTests(TestCase):
     """Thin until proven fast."""
 
     def setUp(self) -> None:
@@ -65,19 +26,19 @@ class LinkTests(TestCase):
         self.addCleanup(self.theirs.close)
         self.ours.setblocking(False)
         self.now = 0.0
-        self.link = Link(self.ours, lambda: self.now)
+        self.link = TCPLink(self.ours, lambda: self.now)
 
     def low_water(self) -> int:
-        """TCP_NOTSENT_LOWAT as it is."""
+        """The socket's TCP_NOTSENT_LOWAT."""
         return self.ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
 
     def prove(self) -> None:
-        """Ten frames, each wholly acknowledged when the next is due."""
+        """Let ten frames pass, each wholly acknowledged when the next is due."""
         for _ in range(10):
-            self.assertEqual(self.link.wait(), 0.0)
+            self.assertEqual(self.link.seconds_until_ready(), 0.0)
 
     def fill(self) -> None:
-        """Send until the kernel takes no more, while nobody reads."""
+        """Send until the kernel takes no more; nothing is read."""
         try:
             while True:
                 self.ours.send(bytes(65536))
@@ -90,24 +51,24 @@ class LinkTests(TestCase):
         self.assertEqual(self.low_water(), LOW_WATER_BYTES)
 
     def test_proven_fast(self) -> None:
-        """After ten frames that were gone in time, the kernel's queue is its own again."""
+        """After ten frames that left in time, the kernel's queue is not kept short any more."""
         self.prove()
         self.assertTrue(self.link.fast)
         self.assertEqual(self.low_water(), 0)
 
     def test_thin_again_when_held_up(self) -> None:
-        """One frame that could not go out at once is enough."""
+        """One frame that could not leave at once makes the link thin."""
         self.prove()
         self.link.held_up()
         self.assertFalse(self.link.fast)
         self.assertEqual(self.low_water(), LOW_WATER_BYTES)
 
     def test_thin_again_when_seen_unacknowledged(self) -> None:
-        """A fast link is looked at now and then, and found out."""
+        """A fast link is sampled now and then, and becomes thin if it is full."""
         self.prove()
         self.fill()
         self.assertIn(self.link.trusted_frames(), range(20, 41))
-        self.assertGreater(self.link.wait(), 0)
+        self.assertGreater(self.link.seconds_until_ready(), 0)
         self.assertFalse(self.link.fast)
         self.assertEqual(self.link.trusted_frames(), 0)
 
@@ -115,62 +76,62 @@ class LinkTests(TestCase):
         """Nothing may begin on a thin link that is full, and the wait has bounds."""
         self.fill()
         for _ in range(20):
-            wait = self.link.wait()
+            wait = self.link.seconds_until_ready()
             self.assertGreaterEqual(wait, 0.001)
             self.assertLessEqual(wait, 0.25)
         self.assertFalse(self.link.fast)
 
     def test_slow_reader(self) -> None:
-        """While the viewer's side has much that was not read, nothing may begin; when it was read, something may."""
+        """While the viewer's side has much unread nothing may begin; once it is read, a frame may."""
         sent = self.ours.send(bytes(40_000))
-        while self.link.wait() == 0.0:
+        while self.link.seconds_until_ready() == 0.0:
             sent += self.ours.send(bytes(1000))
         waits = []
         for _ in range(20):
-            waits.append(self.link.wait())
+            waits.append(self.link.seconds_until_ready())
             self.now += waits[-1]
-        self.assertEqual(waits, sorted(waits))  # looked for ever less often
+        self.assertEqual(waits, sorted(waits))  # sampled ever less often
         self.assertLessEqual(waits[-1], 0.25)
         self.theirs.setblocking(True)
         while sent:
             sent -= len(self.theirs.recv(sent))
-        self.assertEqual(self.link.wait(), 0.0)
+        self.assertEqual(self.link.seconds_until_ready(), 0.0)
 
     def test_runs_empty(self) -> None:
-        """A link that is never empty is let run so now and then, or its shortest round trip could not be measured."""
+        """A link that is never empty is made so now and then: its shortest round trip has to be measured."""
         link: Any = self.link
         busy = TCPInfo(1500, min_rtt=40_000, bytes_per_second=100_000, sent_bytes=4500, window_bytes=65_536)
         link._info = lambda: busy
-        self.assertEqual(link.wait(), 0.0)
+        self.assertEqual(link.seconds_until_ready(), 0.0)
         self.now = 31.0
-        self.assertGreater(link.wait(), 0.0)
+        self.assertGreater(link.seconds_until_ready(), 0.0)
         link._info = lambda: busy._replace(acknowledged_bytes=1500)
-        self.assertEqual(link.wait(), 0.0)
+        self.assertEqual(link.seconds_until_ready(), 0.0)
         link._info = lambda: busy
-        self.assertEqual(link.wait(), 0.0)
+        self.assertEqual(link.seconds_until_ready(), 0.0)
 
-    def test_put_off_acknowledgement(self) -> None:
-        """An acknowledgement may be put off until there are two packets, which over loopback are of 64 kB."""
+    def test_delayed_ack(self) -> None:
+        """Up to two segments, which on loopback are 64 kB each, may be unacknowledged on a fast link."""
         link: Any = self.link
         link._info = lambda: TCPInfo(65_483, min_rtt=20, bytes_per_second=10**9, sent_bytes=40_000, window_bytes=65_536)
         self.prove()
         self.assertTrue(self.link.fast)
 
     def test_older_kernel(self) -> None:
-        """Where the kernel does not tell enough nothing waits, but nothing is taken for proven either."""
+        """If the kernel does not tell enough, nothing waits, but the link is not proven fast either."""
         link: Any = self.link
         link._info = lambda: None
         self.prove()
         self.assertFalse(self.link.fast)
         self.assertEqual(self.low_water(), LOW_WATER_BYTES)
 
-    def test_looks_are_spread(self) -> None:
-        """Viewers that came together are not all looked at for the same frame, whose last would wait for it."""
+    def test_samples_are_spread(self) -> None:
+        """Links of viewers that connected together are not all sampled for the same frame."""
         self.prove()
         self.assertGreater(len({self.link.trusted_frames() for _ in range(100)}), 10)
 
     def test_unacknowledged(self) -> None:
-        """What is unacknowledged is what the kernel has in the socket's queue."""
+        """The unacknowledged bytes are those in the kernel's queue of the socket."""
         link: Any = self.link
 
         def queued() -> int:
@@ -186,57 +147,57 @@ class LinkTests(TestCase):
             self.assertIn(link._info().unacknowledged_bytes, (0, -1))
 
     def test_without_low_water(self) -> None:
-        """A system that does not know TCP_NOTSENT_LOWAT gets a small send buffer instead."""
+        """On a system without TCP_NOTSENT_LOWAT the send buffer is made small instead."""
         option = socket.TCP_NOTSENT_LOWAT
         del socket.TCP_NOTSENT_LOWAT
         self.addCleanup(setattr, socket, "TCP_NOTSENT_LOWAT", option)
         before = self.ours.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
-        link = Link(self.ours, lambda: 0.0)
+        link = TCPLink(self.ours, lambda: 0.0)
         self.assertLess(self.ours.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF), before)
         for _ in range(10):
-            link.wait()
+            link.seconds_until_ready()
         self.assertTrue(link.fast)
 
     def test_local_sockets(self) -> None:
-        """A socket that is no TCP is always ready."""
+        """A socket other than TCP is always ready."""
         ours, theirs = socket.socketpair()
         self.addCleanup(ours.close)
         self.addCleanup(theirs.close)
-        self.assertEqual(Link(ours, lambda: 0.0).wait(), 0.0)
+        self.assertEqual(TCPLink(ours, lambda: 0.0).seconds_until_ready(), 0.0)
 
 
 class DrainTests(TestCase):
-    """How much may be on its way."""
+    """How much may be in flight."""
 
     def test_busy_but_not_queued(self) -> None:
-        """The bandwidth-delay product and a little more may be; what is above that has to drain first."""
-        info = TCPInfo(packet_bytes=1000, min_rtt=40_000, bytes_per_second=100_000)
+        """The bandwidth-delay product and a little more may be in flight; the rest has to drain first."""
+        info = TCPInfo(segment_bytes=1000, min_rtt=40_000, bytes_per_second=100_000)
         self.assertEqual(drain_seconds(info._replace(sent_bytes=5000), 100_000), 0.0)  # 4000 and a quarter of it
         self.assertAlmostEqual(drain_seconds(info._replace(sent_bytes=7000), 100_000), 0.02)
 
     def test_long_delay(self) -> None:
-        """On a link of a long delay it is not a quarter more: that would be age."""
-        info = TCPInfo(packet_bytes=1000, min_rtt=400_000, sent_bytes=45_000)
+        """On a link with a long delay the margin is bounded: it adds to the age."""
+        info = TCPInfo(segment_bytes=1000, min_rtt=400_000, sent_bytes=45_000)
         self.assertAlmostEqual(drain_seconds(info, 100_000), 0.02)
 
     def test_small_link(self) -> None:
-        """Two packets may always be."""
-        self.assertEqual(drain_seconds(TCPInfo(packet_bytes=1500, min_rtt=1000, sent_bytes=3000), 1000), 0.0)
+        """Two segments may always be in flight."""
+        self.assertEqual(drain_seconds(TCPInfo(segment_bytes=1500, min_rtt=1000, sent_bytes=3000), 1000), 0.0)
 
     def test_behind_a_loss(self) -> None:
-        """What arrived behind something that was lost is not on its way any more."""
-        info = TCPInfo(packet_bytes=1000, min_rtt=40_000, sent_bytes=7000, arrived_packets=2)
+        """What arrived behind a lost segment is not in flight any more."""
+        info = TCPInfo(segment_bytes=1000, min_rtt=40_000, sent_bytes=7000, sacked_segments=2)
         self.assertEqual(drain_seconds(info, 100_000), 0.0)
 
     def test_bounds(self) -> None:
-        """No wait is so short that it is a busy loop, or so long that the link runs dry unseen."""
-        info = TCPInfo(packet_bytes=1000, min_rtt=40_000, sent_bytes=10**9)
+        """No wait is so short as to be a busy loop, or so long that the link runs dry unnoticed."""
+        info = TCPInfo(segment_bytes=1000, min_rtt=40_000, sent_bytes=10**9)
         self.assertEqual(drain_seconds(info._replace(sent_bytes=5001), 100_000), 0.001)
         self.assertEqual(drain_seconds(info, 1000), 0.25)
         self.assertEqual(drain_seconds(info, 0), 0.04)  # a round trip, while the rate is not known
 
-    def test_largest(self) -> None:
-        """The largest value is remembered for a while, and not for ever."""
+    def test_windowed_max(self) -> None:
+        """The largest value is remembered for a while, not for ever."""
         largest = WindowedMax(0.0)
         self.assertEqual(
             [largest.add(value, at) for at, value in ((1, 9), (4, 1), (6, 2), (9, 3), (12, 1))], [9, 9, 9, 9, 3]

@@ -1,4 +1,4 @@
-"""Frames into a Twisted transport, never faster than the viewer takes them."""
+"""Frames into a Twisted transport, no faster than the viewer takes them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from twistedcam.frame import Frame
 from twistedcam.interfaces import ISink
-from twistedcam.pacing.tcp_link import Link
+from twistedcam.pacing.tcp_link import TCPLink
 
 PROGRESS_SECONDS = 30.0
 _PORTION_BYTES = 32 * 1024
@@ -22,13 +22,13 @@ _PORTION_BYTES = 32 * 1024
 @implementer(ISink, IPullProducer)
 class TransportSink:
     """
-    One viewer's connection: a message is written whole, and the next begins when it has left us.
+    A sink into one viewer's connection: each message is written whole, and the next begins when it has left us.
 
-    C{on_ready} is called when a frame may be begun after L{may_begin} said no; C{render} makes of a frame the bytes
-    that all viewers of a kind share, and C{is_writing} says that something was written before, and may not have left.
+    C{on_ready} is called when a frame may begin after L{may_begin} said no. C{render} gives the bytes of a frame, which
+    viewers share. C{is_writing} says that something was written before, and may not have left.
     """
 
-    # Most of the time of sending goes by waiting for memory: what is together is fetched together.
+    # Most of the time of sending is spent on cache misses: slots keep these fields together.
     __slots__ = (
         "_alarm",
         "_blocked",
@@ -58,7 +58,7 @@ class TransportSink:
         self._render = render
         self._rest = memoryview(b"")
         self._blocked = False
-        self._trusted_frames = 0  # that may begin before the link is asked again
+        self._trusted_frames = 0  # may begin before the link is sampled again
         self._alarm: IDelayedCall | None = None
         # A frame has been waiting for this viewer since then, by the clock.
         self.waiting_since: float | None = None
@@ -67,27 +67,27 @@ class TransportSink:
             raw = raw.transport
         self._raw = raw
         if ITCPTransport.providedBy(raw):
-            # Or the end of a frame that follows a pong waits for the pong's acknowledgement: 40 ms.
+            # Otherwise the end of a frame that follows a pong waits for the pong's delayed ACK: 40 ms.
             raw.setTcpNoDelay(True)
-        self._link = Link(raw.socket, clock.seconds) if hasattr(raw, "socket") else None
-        # Half the cost of write(), which always takes a turn of the reactor; not under TLS.
-        # Asked of nothing but a socket's own transport, while that has nothing to write.
+        self._link = TCPLink(raw.socket, clock.seconds) if hasattr(raw, "socket") else None
+        # Half the cost of write(), which always takes a turn of the reactor. Only on a socket's own transport, not
+        # under TLS, and only while the transport has nothing to write.
         self._send_at_once = transport.socket.send if isinstance(transport, Connection) else None
-        # A pull producer is called whenever the last byte of a write has gone. A push
-        # producer would be paused, and so called again, only above 64 KiB. Under TLS,
-        # Twisted would call a pull producer in a busy loop: ours is the socket's own.
-        raw.registerProducer(self, False)  # which calls us back at once: nobody waits for that
+        # A pull producer is called whenever the last byte of a write has gone; a push producer would be paused, and
+        # so called again, only above 64 KiB. Under TLS, Twisted would call a pull producer in a busy loop, so ours is
+        # registered with the socket's own transport.
+        raw.registerProducer(self, False)  # which calls resumeProducing at once: on_ready is not set yet
         self._blocked = is_writing
         self._on_ready = on_ready
 
     def may_begin(self) -> bool:
-        """Whether the last message has left us and the viewer's link has room."""
+        """Whether the last message has left us, and the viewer's link has room."""
         if self._trusted_frames:
             self._trusted_frames -= 1
             return True
         wait = 0.0
         if not self._blocked:
-            wait = self._link.wait() if self._link is not None else 0.0
+            wait = self._link.seconds_until_ready() if self._link is not None else 0.0
             if not wait:
                 self.waiting_since = None
                 self._trusted_frames = self._link.trusted_frames() if self._link is not None else 0
@@ -121,7 +121,7 @@ class TransportSink:
             self._write(memoryview(message)[sent:])
 
     def send(self, message: bytes) -> bool:
-        """Send a small message between frames; False if one is under way and nothing was sent."""
+        """Send a small message between frames; False, and nothing is sent, if a frame is under way."""
         if self._blocked:
             return False
         self._write(message)
@@ -137,23 +137,27 @@ class TransportSink:
         self._trusted_frames = 0
 
     def _write_portion(self) -> None:
-        # The transport copies what it is given: of a large frame that a stalled viewer
-        # does not take, only so much is held for it alone.
+        # The transport copies what it is given: of a large frame, a stalled viewer holds no more than a portion for
+        # itself alone.
         portion, self._rest = self._rest[:_PORTION_BYTES], self._rest[_PORTION_BYTES:]
         self._transport.write(bytes(portion))
 
     def close(self) -> None:
-        """Call nobody any more, and let the transport end when what was written has gone: that is waited for, too."""
-        if self._rest:  # a message that was begun is finished
+        """
+        Finish the message that was begun, and never call C{on_ready} again.
+
+        The transport may end when all has been written; a viewer that does not take it counts as stalled, too.
+        """
+        if self._rest:
             self._transport.write(bytes(self._rest))
         self.stopProducing()
         self.waiting_since = self._clock.seconds()
         self._raw.unregisterProducer()
 
     def resumeProducing(self) -> None:
-        """What was written has gone."""
+        """All that was written has gone."""
         if self._raw.disconnecting:
-            # TLS ends its socket by itself, which Twisted puts off while there is a producer.
+            # TLS ends its socket by itself, but not while a producer is registered.
             self._raw.unregisterProducer()
             return
         if self._rest:

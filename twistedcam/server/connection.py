@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twistedcam.hub import Hub
 from twistedcam.interfaces import AccessDeniedError, IGuard
 from twistedcam.net import is_local
-from twistedcam.pacing.quality_ladder import Ladder
+from twistedcam.pacing.quality_ladder import QualityLadder
 from twistedcam.pacing.transport_sink import PROGRESS_SECONDS, TransportSink
 from twistedcam.wire import messages
 from twistedcam.wire.fields import FieldError
@@ -50,7 +50,7 @@ class ViewerConnection(MessageReceiver):
         self._admission: Deferred[None] | None = None
         self._patience: IDelayedCall | None = None
         self.reason = LEFT
-        self._place: Ladder | None = None
+        self._place: QualityLadder | None = None
         self._questions: dict[str, Ping | CamerasRequest] = {}  # of each type the newest that waits for its answer
         self._messages = 0  # since the last sweep
         self._amid_message_since: float | None = None
@@ -114,7 +114,7 @@ class ViewerConnection(MessageReceiver):
         """Once a second: end the connection if a frame, or the end of a message, was waited for too long."""
         self._messages = 0
         if self._place is not None:
-            self._place.look()
+            self._place.adjust()
         if self._sink.has_stalled(now):
             self.refuse(f"it took nothing for {PROGRESS_SECONDS:.0f} s")
         elif not self._parser.is_amid_message:
@@ -198,7 +198,7 @@ class ViewerConnection(MessageReceiver):
             place.limit(fps)  # and no frame twice
             return
         self._unwatch()
-        self._place = Ladder(hubs, self._sink, self.peer, fps)
+        self._place = QualityLadder(hubs, self._sink, self.peer, fps)
 
     def _unwatch(self) -> None:
         place, self._place = self._place, None

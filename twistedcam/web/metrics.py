@@ -75,7 +75,7 @@ class Metrics(Service, Collector):
         for name, camera in self._cameras.items():
             ages = self._age_seconds.labels(name)
             for _, outlet in outlets(camera):
-                outlet.look(now)
+                outlet.sample(now)
                 if outlet.newest is not None:
                     ages.observe(outlet.newest.age or 0.0)
 
