@@ -37,6 +37,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from benchmarks.frames import FPS, images, make_frame, paced, quality
+from twistedcam.access.admission import Admission
 from twistedcam.access.share import load
 from twistedcam.codec import Image
 from twistedcam.frame import Frame
@@ -56,7 +57,7 @@ def camera_factory() -> tuple[Hub, ViewerServerFactory]:
 
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)  # until it is begun, all that is logged is kept
     hub = Hub()
-    return hub, ViewerServerFactory(reactor, {"": hub}, hub, max_viewers=10**6)  # type: ignore[arg-type]
+    return hub, ViewerServerFactory(reactor, {"": hub}, hub, admission=Admission(reactor, 10**6))  # type: ignore[arg-type]
 
 
 def publish_clip(hub: Hub, fps: float) -> None:

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 import twistedcam
 from tests.processes import ProcessTestCase, Running, turn
 from tests.test_recording import times
-from tests.web.test_resources import frame
+from tests.web.browser import frame
 from twistedcam.client.api import WatchError, _endpoint, watch
 from twistedcam.frame import Frame
 from twistedcam.hub import Hub
@@ -158,7 +158,7 @@ class ScriptTests(ProcessTestCase):
         )
         self.assertEqual(await script.ended, 0, script.output)
         self.assertIn("(False, None)\n(False, None) /dev/video63: no such camera", script.output)
-        self.assertIn("there is no camera 'cellar' here; there is: video63", script.output)
+        self.assertIn("there is no camera 'cellar' here; the cameras are: video63", script.output)
         self.assertNotIn("Traceback", script.output)
 
     async def test_motion(self) -> None:

@@ -233,7 +233,7 @@ class MistakeTests(ProcessTestCase):
         server = self.serve("--camera", "desk=test")
         await server.said("listening on")
         said = await self.fails("camstream-client", "--endpoint", "unix:camera", "--headless", "--camera", "cellar")
-        self.assertIn("there is no camera 'cellar' here; there is: desk", said)
+        self.assertIn("there is no camera 'cellar' here; the cameras are: desk", said)
 
 
 class DeploymentTests(ProcessTestCase):

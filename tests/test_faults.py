@@ -22,7 +22,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.processes import ProcessTestCase, Running, turn
 from tests.raw_messages import pack_json
-from tests.server.test_connection import frame
+from tests.server.peers import frame
 from twistedcam.client.app import Program
 from twistedcam.client.connection import RETRY, ServerConnectionFactory
 from twistedcam.client.session import Viewer
@@ -223,7 +223,7 @@ class CrowdTests(FaultTestCase):
     async def test_a_thousand_connections(self) -> None:
         """A thousand who connect at once take no frame from who is in; those above the limit are refused."""
         server = self.serve_tcp("--max-viewers", "100")
-        await self.viewer_loses_nothing(server, 90, 1000, "refused: 100 are watching")
+        await self.viewer_loses_nothing(server, 90, 1000, "refused: the viewer limit of 100 has been reached")
 
     async def test_slow_hellos(self) -> None:
         """500 who begin a hello and never end it keep nobody out, take no frame from who is in, and are ended."""

@@ -1,4 +1,4 @@
-"""What a shared camera keeps: a key and a certificate, for nobody else's eyes."""
+"""The key and the certificate of a shared camera, kept in private files."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from twistedcam.access.share import ShareError, default_folder, load
 
 
 class ShareTests(TestCase):
-    """The folder they are kept in."""
+    """The folder of the files."""
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp()) / "twistedcam"
 
     def test_made_once(self) -> None:
-        """The first time makes both, each later time finds them."""
+        """Both are made the first time, and read from then on."""
         first, second = load(self.folder), load(self.folder)
         self.assertEqual((first.key, first.fingerprint), (second.key, second.fingerprint))
         self.assertEqual(len(first.fingerprint), 32)
 
     def test_renewed(self) -> None:
-        """A renewal makes both anew."""
+        """With C{renew} both are made anew."""
         first, second = load(self.folder), load(self.folder, renew=True)
         self.assertNotEqual(first.key, second.key)
         self.assertNotEqual(first.fingerprint, second.fingerprint)
 
     def test_private(self) -> None:
-        """Nobody else may read them, whatever the umask."""
+        """Other users cannot read them, whatever the umask."""
         before = os.umask(0)
         self.addCleanup(os.umask, before)
         load(self.folder)
@@ -39,7 +39,7 @@ class ShareTests(TestCase):
             self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600, path)
 
     def test_damaged(self) -> None:
-        """What is damaged is said to be, with the way out; nothing is made in its place unasked."""
+        """A damaged file is reported, with advice, and never replaced unasked."""
         for name in ("share-key.txt", "share-certificate.pem"):
             load(self.folder, renew=True)
             (self.folder / name).write_text("nonsense")
@@ -48,13 +48,13 @@ class ShareTests(TestCase):
             self.assertEqual((self.folder / name).read_text(), "nonsense")
 
     def test_no_folder(self) -> None:
-        """A folder that cannot be made is named."""
+        """A folder that cannot be made is named in the error."""
         self.folder.parent.write_text("a file")
         with self.assertRaisesRegex(ShareError, "twistedcam|file"):
             load(self.folder)
 
     def test_default_folder(self) -> None:
-        """On Linux it is where the user's data is."""
+        """On Linux the default folder follows the XDG conventions."""
         self.patch(os, "environ", {"XDG_DATA_HOME": "/data", "HOME": "/home/me"})
         self.patch(__import__("sys"), "platform", "linux")
         self.assertEqual(default_folder(), Path("/data/twistedcam"))

@@ -1,10 +1,19 @@
-"""The key of a shared camera: its text, and its proofs."""
+"""The key of a shared camera: its text, its proofs and its token."""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import TestCase
 
-from twistedcam.access.sharekey import SECRET_BITS, KeyTextError, is_proof, make_secret, prove, read_key, write_key
+from twistedcam.access.sharekey import (
+    SECRET_BITS,
+    KeyTextError,
+    is_proof,
+    make_secret,
+    prove,
+    read_key,
+    web_token,
+    write_key,
+)
 
 SECRET = 0x123456789ABCDEF0123456789
 KEY = write_key(SECRET)
@@ -19,18 +28,18 @@ class KeyTests(TestCase):
         self.assertRegex(write_key(0), "^0000-0000-0000-0000-0000-[0-9A-Z]{4}$")
 
     def test_read(self) -> None:
-        """What is written is read, for any secret."""
+        """What was written is read back, for any secret."""
         for secret in (0, 1, SECRET, 2**SECRET_BITS - 1, *(make_secret() for _ in range(100))):
             self.assertEqual(read_key(write_key(secret)), secret)
 
     def test_as_people_write(self) -> None:
-        """Small letters, other spacing, and letters that look like digits are read as they were meant."""
+        """Lower case, other spacing, and letters that look like digits are read as they were meant."""
         for text in (KEY.lower(), KEY.replace("-", ""), KEY.replace("-", " "), KEY.replace("0", "O"), f" {KEY} "):
             self.assertEqual(read_key(text), SECRET)
         self.assertEqual(read_key(write_key(1 << 99).replace("1", "l")), 1 << 99)
 
     def test_every_typing_error(self) -> None:
-        """One letter wrong, or two neighbours exchanged: each is found."""
+        """One wrong letter, or two neighbours exchanged, is always detected."""
         letters = KEY.replace("-", "")
         wrong = {
             letters[:at] + other + letters[at + 1 :] for at in range(len(letters)) for other in "0123456789ABCDEFGHJKMN"
@@ -40,22 +49,22 @@ class KeyTests(TestCase):
                 read_key(text)
 
     def test_no_key(self) -> None:
-        """What is no key is said to be too short, too long, or to have a letter that none has."""
+        """A text that is not a key is an error that says why."""
         for text, why in (
             ("", "has 0"),
             (KEY[:-1], "has 23"),
             (KEY + "0", "has 25"),
-            (f"{KEY}!", "'!' is in no"),
+            (f"{KEY}!", "never contains '!'"),
         ):
             with self.assertRaisesRegex(KeyTextError, why):
                 read_key(text)
 
 
 class ProofTests(TestCase):
-    """What shows that somebody has the key."""
+    """Proofs of having the key."""
 
     def test_bound_to_everything(self) -> None:
-        """A proof is of no use with another secret, role, nonce or certificate."""
+        """A proof is not valid for another secret, role, nonce or certificate."""
         proof = prove(SECRET, "server", "a", "b", b"certificate")
         self.assertTrue(is_proof(proof, prove(SECRET, "server", "a", "b", b"certificate")))
         for other in (
@@ -68,8 +77,19 @@ class ProofTests(TestCase):
             self.assertFalse(is_proof(proof, other))
 
     def test_no_proofs(self) -> None:
-        """What is no text at all is no proof."""
+        """Values that are not text, or not the right text, are not a proof."""
         proof = prove(SECRET, "server", "a", "b", b"certificate")
         claims: list[object] = [None, 1, True, [], {}, "", "\N{SNOWMAN}", proof[:-1]]
         for claimed in claims:
             self.assertFalse(is_proof(claimed, proof))
+
+
+class TokenTests(TestCase):
+    """The link's token."""
+
+    def test_token(self) -> None:
+        """It is always the same for a key, differs between keys, and does not reveal the key."""
+        secret = make_secret()
+        self.assertEqual(web_token(secret), web_token(secret))
+        self.assertNotEqual(web_token(secret), web_token(secret + 1))
+        self.assertNotIn(f"{secret:x}"[:12], web_token(secret))

@@ -1,1 +1,1 @@
-"""Who may watch."""
+"""Authentication and admission: keys, passwords, and how many may watch."""

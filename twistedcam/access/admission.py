@@ -1,26 +1,93 @@
-"""Who is let in, and when: the ledger of the wire and the web."""
+"""
+The ledger of viewers over the wire and over HTTP: how many watch, how many wait, and when an address may log in.
+
+Every limit on viewers and logins, and its error message, is here. What a peer has to show is up to the L{guards}.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorTime, ISSLTransport
 from twisted.internet.task import deferLater
+
+from twistedcam.interfaces import AccessDeniedError
+from twistedcam.net import is_local
+from twistedcam.wire.messages import Challenge
+
+MAX_VIEWERS = 500
+PASSWORDS_NEED_TLS = "passwords are accepted over TLS only"
 
 # The longest is shorter than the time that a viewer has for its hello.
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.5, 8.0
 
-
 _FURTHEST_TURN_SECONDS = 60.0
 _FORGET_SECONDS = 600.0
-_MOST_ADDRESSES = 10_000
+_MAX_ADDRESSES = 10_000
+_MIN_UNAUTHENTICATED = 20  # a browser alone opens six connections, and asks over all of them at once
+
+_Camera = TypeVar("_Camera")
+
+
+class NoRoomError(AccessDeniedError):
+    """A limit has been reached; a later attempt may succeed."""
+
+
+class UnknownCameraError(AccessDeniedError):
+    """There is no camera called C{name}; the text says which there are."""
+
+    def __init__(self, name: str, names: Iterable[str]) -> None:
+        super().__init__(f"there is no camera {name!r:.60} here; the cameras are: {', '.join(names)}")
+
+
+class Place:
+    """One of L{Places}, held until it is released; as a context manager, until the block ends."""
+
+    def __init__(self, held: set[Place]) -> None:
+        self._held = held
+        held.add(self)
+
+    def release(self) -> None:
+        """Give the place back; further calls do nothing."""
+        self._held.discard(self)
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class Places:
+    """At most C{limit} places; C{full} is the error message if all are taken, in which C{{limit}} is filled in."""
+
+    def __init__(self, limit: int, full: str) -> None:
+        self.limit = limit
+        self._full = full
+        self._held: set[Place] = set()
+
+    @property
+    def taken(self) -> int:
+        """How many places are held."""
+        return len(self._held)
+
+    def take(self) -> Place:
+        """Take a place, which the caller has to release. Raises L{NoRoomError}."""
+        if self.taken >= self.limit:
+            raise NoRoomError(self._full.format(limit=self.limit))
+        return Place(self._held)
 
 
 class LoginThrottle:
     """
     Turns for attempts to log in: those of an address that has failed come ever more slowly, one after the other.
 
-    However many connections it opens, each attempt has a turn of its own.
+    However many connections the address opens, each attempt has a turn of its own.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -41,15 +108,63 @@ class LoginThrottle:
             await deferLater(self._clock, turn - now)  # type: ignore[arg-type]
 
     def failed(self, address: str) -> None:
-        """An attempt failed."""
+        """Note that an attempt failed."""
         failures, turn = self._failed.pop(address, (0, self._clock.seconds()))
         self._failed[address] = failures + 1, turn + self._delay(failures + 1)
-        if len(self._failed) > _MOST_ADDRESSES:
+        if len(self._failed) > _MAX_ADDRESSES:
             self._failed.popitem(last=False)
 
     def succeeded(self, address: str) -> None:
-        """An attempt succeeded: all is forgiven."""
+        """Note that an attempt succeeded: earlier failures are forgiven."""
         self._failed.pop(address, None)
 
     def _delay(self, failures: int) -> float:
         return min(FIRST_DELAY_SECONDS * 2.0 ** min(failures - 1, 10), LONGEST_DELAY_SECONDS)
+
+
+class Admission:
+    """
+    What both protocols ask before they let a viewer in; there is one for a server.
+
+    C{viewers} are the places of viewers that watch. C{unauthenticated} are those of connections and requests that have
+    not been let in: they take no viewer's place, and have a limit of their own.
+    """
+
+    def __init__(self, clock: IReactorTime, max_viewers: int = MAX_VIEWERS) -> None:
+        self.viewers = Places(max_viewers, "the viewer limit of {limit} has been reached, try again later")
+        self.unauthenticated = Places(
+            max(max_viewers, _MIN_UNAUTHENTICATED), "too many viewers are waiting to be let in, try again later"
+        )
+        self._throttle = LoginThrottle(clock)
+
+    async def authenticate(self, host: str, check: Callable[[], Awaitable[Challenge | None]]) -> Challenge | None:
+        """
+        Run C{check} when it is the turn of the address C{host}.
+
+        Returns what C{check} returns: None if the peer may watch, or a challenge, which decides nothing yet. Raises the
+        L{AccessDeniedError} that C{check} raises, but delayed by one more turn, to slow down guessing.
+        """
+        await self._throttle.wait(host)
+        try:
+            challenge = await check()
+        except AccessDeniedError:
+            self._throttle.failed(host)
+            await self._throttle.wait(host)
+            raise
+        if challenge is None:
+            self._throttle.succeeded(host)
+        return challenge
+
+
+def is_private(transport: Any) -> bool:
+    """Whether C{transport} cannot be read by others: it is TLS, or does not leave this machine."""
+    return ISSLTransport.providedBy(transport) or is_local(transport.getHost())
+
+
+def find_camera(cameras: Mapping[str, _Camera], name: str | None) -> _Camera:
+    """The value of C{cameras} for C{name}, the first one for None. Raises L{UnknownCameraError}."""
+    if name is None:
+        return next(iter(cameras.values()))
+    if name not in cameras:
+        raise UnknownCameraError(name, cameras)
+    return cameras[name]

@@ -1,4 +1,4 @@
-"""Who may watch: what a viewer has to show before it is sent anything."""
+"""Guards: what a viewer has to prove before it is sent anything, and how that is checked."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from zope.interface import Interface, implementer
 
+from twistedcam.access.admission import PASSWORDS_NEED_TLS
 from twistedcam.access.sharekey import is_proof, prove
 from twistedcam.interfaces import AccessDeniedError, IGuard
 from twistedcam.wire.messages import Challenge, Hello
 
 log = Logger()
 
+KEY_NEEDED = "this camera is shared by a key: say --key"
+
 
 @implementer(IGuard)
 class KeyGuard:
-    """Lets in who proves to have the key of a shared camera, after proving it itself; for one connection."""
+    """
+    Admits viewers that prove to have the key of a shared camera, and proves first that the server has it.
+
+    A guard is for one connection: a proof holds for the two nonces of that connection only.
+    """
 
     def __init__(self, secret: int, fingerprint: bytes) -> None:
         self._secret = secret
@@ -31,7 +38,7 @@ class KeyGuard:
         self._viewer_nonce = self._server_nonce = ""
 
     async def admit(self, hello: Hello, is_private: bool) -> Challenge | None:
-        """A first hello brings a nonce and gets ours and our proof; the second brings the viewer's proof."""
+        """Answer the nonce in a first hello with a challenge; check the proof in the second."""
         if hello.proof is None:
             return self._challenge(hello.nonce)
         if not self._server_nonce or not is_proof(hello.proof, self._prove("viewer")):
@@ -40,9 +47,9 @@ class KeyGuard:
 
     def _challenge(self, nonce: str | None) -> Challenge:
         if nonce is None:
-            raise AccessDeniedError("this camera is shared by a key: say --key")
+            raise AccessDeniedError(KEY_NEEDED)
         if self._server_nonce:
-            raise AccessDeniedError("a second nonce came")
+            raise AccessDeniedError("a second nonce was sent on one connection")
         self._viewer_nonce, self._server_nonce = nonce, secrets.token_hex(16)
         return Challenge(self._server_nonce, self._prove("server"))
 
@@ -50,13 +57,27 @@ class KeyGuard:
         return prove(self._secret, role, self._viewer_nonce, self._server_nonce, self._fingerprint)
 
 
+@implementer(IGuard)
+class TokenGuard:
+    """Admits viewers that show C{token}, in the place of a password; see L{twistedcam.access.sharekey.web_token}."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token.encode()
+
+    async def admit(self, hello: Hello, is_private: bool) -> Challenge | None:
+        """Compare, in constant time."""
+        if not hmac.compare_digest((hello.password or "").encode(), self._token):
+            raise AccessDeniedError("this link is invalid or has expired: ask for the current one")
+        return None
+
+
 class _IWatching(Interface):
-    """What a login is for."""
+    """The interface that twisted.cred logs in for."""
 
 
 @implementer(IRealm)
 class _Realm:
-    """All who may log in may watch, and all see the same."""
+    """Everybody who can log in may watch, and all see the same."""
 
     def requestAvatar(self, avatarId: Any, mind: object, *interfaces: Any) -> Any:
         return interfaces[0], avatarId, lambda: None
@@ -64,17 +85,17 @@ class _Realm:
 
 @implementer(IUsernamePassword)
 class _Password(UsernamePassword):  # type: ignore[misc]
-    """A password that is compared in the same time whatever it is."""
+    """A password that is compared in constant time."""
 
     def checkPassword(self, password: bytes) -> bool:
         return hmac.compare_digest(self.password, password)
 
 
 def make_portal(checkers: list[ICredentialsChecker]) -> Portal:
-    """A portal for L{PasswordGuard}, which asks C{checkers}."""
+    """A portal for L{PasswordGuard} that asks C{checkers}."""
     for checker in checkers:
         if isinstance(checker, InMemoryUsernamePasswordDatabaseDontUse):
-            # Twisted's --auth memory: fills it with text, which equals no login's bytes.
+            # Twisted's --auth memory: fills it with text, but names and passwords come as bytes.
             checker.users = {_to_bytes(name): _to_bytes(password) for name, password in checker.users.items()}
     return Portal(_Realm(), checkers)
 
@@ -85,24 +106,24 @@ def _to_bytes(text: str | bytes) -> bytes:
 
 @implementer(IGuard)
 class PasswordGuard:
-    """Lets in whom twisted.cred knows by name and password."""
+    """Admits viewers whose name and password a portal of twisted.cred knows."""
 
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
 
     async def admit(self, hello: Hello, is_private: bool) -> Challenge | None:
-        """The hello brings both."""
+        """Check the name and the password in the hello."""
         if hello.user is None or hello.password is None:
             raise AccessDeniedError("this camera asks for a name and a password: say --user")
         if not is_private:
-            raise AccessDeniedError("passwords are taken over TLS only")
+            raise AccessDeniedError(PASSWORDS_NEED_TLS)
         try:
             await self._portal.login(_Password(hello.user.encode(), hello.password.encode()), None, _IWatching)
         except UnauthorizedLogin:
-            raise AccessDeniedError("name or password is wrong") from None
+            raise AccessDeniedError("the name or password is wrong") from None
         except CancelledError:
             raise
         except Exception:
-            log.failure("names and passwords cannot be checked")
-            raise AccessDeniedError("the server cannot check passwords at present") from None
+            log.failure("passwords cannot be checked")
+            raise AccessDeniedError("the server cannot check passwords at present, try again later") from None
         return None

@@ -1,4 +1,4 @@
-"""The certificate and the secret of a shared camera: made once, and kept."""
+"""The certificate and the secret of a shared camera: made once, then kept in files."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.ssl import Certificate, CertificateOptions, PrivateCertificate, TLSVersion
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
+from twistedcam.access.guards import KEY_NEEDED
 from twistedcam.access.sharekey import KeyTextError, make_secret, read_key, write_key
 from twistedcam.wire import messages
 from twistedcam.wire.framing import TLS_HANDSHAKE
 from twistedcam.wire.messages import Refused
 
 _CERTIFICATE, _KEY = "share-certificate.pem", "share-key.txt"
-_VALID = datetime.timedelta(days=36500)  # nobody looks at the date: the key vouches for the certificate
+_VALID = datetime.timedelta(days=36500)  # viewers do not check the date: the key vouches for the certificate
 
 
 class ShareError(Exception):
-    """What a shared camera needs cannot be kept or read; the text says why."""
+    """The files of a shared camera cannot be written or read; the text says why."""
 
 
-REFUSAL = messages.pack(Refused("this camera is shared by a key: say --key"))
+REFUSAL = messages.pack(Refused(KEY_NEEDED))
 
 
 class _PoliteTLS(TLSMemoryBIOProtocol):  # type: ignore[misc]
-    """TLS that tells who does not speak it what to say instead."""
+    """TLS that answers a peer that does not speak TLS with a refusal in the clear."""
 
     factory: _PoliteTLSFactory
     _has_begun = False
@@ -48,7 +49,7 @@ class _PoliteTLS(TLSMemoryBIOProtocol):  # type: ignore[misc]
 
 
 class _PoliteTLSFactory(TLSMemoryBIOFactory):  # type: ignore[misc]
-    """Connections that say C{refusal} to who does not speak TLS."""
+    """Connections on which a peer that does not speak TLS is sent C{refusal}."""
 
     protocol = _PoliteTLS
 
@@ -59,14 +60,14 @@ class _PoliteTLSFactory(TLSMemoryBIOFactory):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Share:
-    """C{secret} is what the key holds, C{certificate} what the server shows; see L{sharekey}."""
+    """C{secret} is what the key holds, C{certificate} what the server presents; see L{sharekey}."""
 
     secret: int
     certificate: PrivateCertificate
 
     @property
     def key(self) -> str:
-        """What the other machine's C{--key} is to be."""
+        """The secret as text, for a viewer's C{--key}."""
         return write_key(self.secret)
 
     @property
@@ -75,7 +76,7 @@ class Share:
         return fingerprint(self.certificate)
 
     def over_tls(self, factory: IProtocolFactory, refusal: bytes = REFUSAL) -> TLSMemoryBIOFactory:
-        """C{factory} behind TLS with our certificate; C{refusal} is what is sent to who does not speak TLS."""
+        """C{factory} behind TLS with our certificate; a peer that does not speak TLS is sent C{refusal}."""
         options = CertificateOptions(
             privateKey=self.certificate.privateKey.original,
             certificate=self.certificate.original,
@@ -90,7 +91,7 @@ def fingerprint(certificate: Certificate) -> bytes:
 
 
 def default_folder() -> Path:
-    """The user's own folder for data, as the system has it."""
+    """The user's folder for application data, by the conventions of the platform."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", "~")).expanduser() / "twistedcam"
     if sys.platform == "darwin":
@@ -99,7 +100,7 @@ def default_folder() -> Path:
 
 
 def load(folder: Path, renew: bool = False) -> Share:
-    """The share kept in C{folder}, made where there is none or a new one is wanted. Raises L{ShareError}."""
+    """The share kept in C{folder}; made first if there is none, or if C{renew} is set. Raises L{ShareError}."""
     try:
         if renew or not (folder / _KEY).exists():
             _make(folder)
@@ -108,21 +109,21 @@ def load(folder: Path, renew: bool = False) -> Share:
     except OSError as error:
         raise ShareError(f"{error.filename}: {error.strerror}") from None
     except (KeyTextError, ValueError) as error:
-        raise ShareError(f"what is kept in {folder} is damaged ({error}): make it anew with --renew") from None
+        raise ShareError(f"the key kept in {folder} is damaged ({error}): make a new one with --renew") from None
     except Exception:  # pyOpenSSL's errors are of many kinds
-        raise ShareError(f"the certificate kept in {folder} is damaged: make it anew with --renew") from None
+        raise ShareError(f"the certificate kept in {folder} is damaged: make a new one with --renew") from None
 
 
 def _make(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # The key comes last: where it is, all is.
+    # The key is written last: if it exists, the certificate does.
     (folder / _KEY).unlink(missing_ok=True)
     _write(folder / _CERTIFICATE, _make_certificate())
     _write(folder / _KEY, f"{write_key(make_secret())}\n".encode())
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that nobody else may read, at any moment of its being."""
+    """Write a file that other users cannot read at any moment."""
     partial = path.with_suffix(".new")
     partial.unlink(missing_ok=True)
     with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -141,7 +142,7 @@ def _make_certificate() -> bytes:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # A client that checks names finds one, and that it is not the right one.
+        # A client that checks names is to find one, and see that it is the wrong one.
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("twistedcam.invalid")]), critical=False)
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + _VALID)

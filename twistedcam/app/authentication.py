@@ -5,14 +5,13 @@ from __future__ import annotations
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 
-from twistedcam.access.admission import LoginThrottle
 from twistedcam.access.guards import KeyGuard, PasswordGuard, make_portal
 from twistedcam.access.share import Share, ShareError, load
 from twistedcam.access.sharekey import web_token
 from twistedcam.app.config import Access, Local, Passwords, Shared
 from twistedcam.app.listener import StartError
 from twistedcam.interfaces import IGuard
-from twistedcam.web.authenticators import BasicAuthenticator, NoAuthentication, RequestAuthenticator, TokenAuthenticator
+from twistedcam.web.authenticators import BasicAuthenticator, RequestAuthenticator, TokenAuthenticator
 
 log = Logger()
 
@@ -44,9 +43,9 @@ class Authentication:
         """The guard of one connection over TCP, or None if it needs none."""
         return None
 
-    def make_authenticator(self, throttle: LoginThrottle) -> RequestAuthenticator:
-        """What decides about HTTP requests."""
-        return NoAuthentication()
+    def make_authenticator(self) -> RequestAuthenticator | None:
+        """How HTTP requests show credentials, or None if they need none."""
+        return None
 
 
 class PasswordAuthentication(Authentication):
@@ -60,9 +59,9 @@ class PasswordAuthentication(Authentication):
         """One that takes passwords."""
         return PasswordGuard(self._portal)
 
-    def make_authenticator(self, throttle: LoginThrottle) -> RequestAuthenticator:
+    def make_authenticator(self) -> RequestAuthenticator:
         """HTTP's basic authentication."""
-        return BasicAuthenticator(PasswordGuard(self._portal), throttle)
+        return BasicAuthenticator(PasswordGuard(self._portal))
 
 
 class KeyAuthentication(Authentication):
@@ -86,9 +85,9 @@ class KeyAuthentication(Authentication):
         """One that takes the key."""
         return KeyGuard(self._share.secret, self._share.fingerprint)
 
-    def make_authenticator(self, throttle: LoginThrottle) -> RequestAuthenticator:
+    def make_authenticator(self) -> RequestAuthenticator:
         """A link with a token."""
-        return TokenAuthenticator(self.token, throttle)
+        return TokenAuthenticator(self.token)
 
 
 def prepare_authentication(access: Access) -> Authentication:

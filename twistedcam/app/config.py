@@ -15,6 +15,7 @@ from twisted.cred.strcred import InvalidAuthType, makeChecker
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
+from twistedcam.access.admission import MAX_VIEWERS
 from twistedcam.access.share import default_folder
 from twistedcam.app.options import read_number
 from twistedcam.capture.encoder import ENCODING_JPEG, ENCODING_PICKLE, Settings
@@ -22,7 +23,6 @@ from twistedcam.capture.opencv import Mode
 from twistedcam.capture.sources import Source, parse_source
 from twistedcam.interfaces import CameraError
 from twistedcam.rates import MAX_FPS
-from twistedcam.server.factory import MAX_VIEWERS
 
 DEFAULT_LISTEN, SHARED_LISTEN = "tcp:9999:interface=127.0.0.1", "tcp:9999"
 DEFAULT_HTTP, SHARED_HTTP = "tcp:8080:interface=127.0.0.1", "tcp:8080"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IProtocolFactory
 
+from twistedcam.access.admission import Admission
 from twistedcam.app.authentication import Authentication, prepare_authentication
 from twistedcam.app.config import Endpoint, ServerConfig
 from twistedcam.app.instructions import watch_commands, web_urls
@@ -41,6 +43,7 @@ class Server(MultiService):
         self._config = config
         self._reactor = reactor
         self._has_listeners = False
+        self._admission = Admission(reactor, config.max_viewers)
         self._metrics = Metrics(reactor)
         self.cameras = {source.name: self._add_camera(source) for source in config.cameras}
         self._metrics.setServiceParent(self)
@@ -86,7 +89,7 @@ class Server(MultiService):
         viewers = self._make_factory(authentication)
         self._add_tcp(viewers, authentication)
         if self._config.http is not None:
-            self._add_http(self._config.http, viewers, authentication)
+            self._add_http(self._config.http, authentication)
         self._has_listeners = True
 
     def _make_factory(self, authentication: Authentication) -> ViewerServerFactory:
@@ -95,8 +98,7 @@ class Server(MultiService):
             {name: camera.hubs[ENCODING_JPEG] for name, camera in self.cameras.items()},
             self._first_camera().hubs[self._config.silent_encoding],
             authentication.make_guard,
-            self._config.max_viewers,
-            lambda: status.count_viewers(self.cameras),
+            self._admission,
             {name: [camera.hubs[step] for step in SMALLER] for name, camera in self.cameras.items()},
         )
 
@@ -105,17 +107,17 @@ class Server(MultiService):
         for endpoint in self._config.listen:
             self._listen(endpoint, factory, authentication, partial(watch_commands, key=authentication.key))
 
-    def _add_http(self, endpoint: Endpoint, viewers: ViewerServerFactory, authentication: Authentication) -> None:
+    def _add_http(self, endpoint: Endpoint, authentication: Authentication) -> None:
         face = WebFace(
             self._reactor,
             self.cameras,
-            viewers.has_room,
-            lambda: status.state(self.cameras),
+            self._admission,
+            lambda: status.state(self.cameras, time.time()),
             self._metrics.render,
         )
         face.setServiceParent(self)
-        authenticator = authentication.make_authenticator(viewers.turns)
-        site = AuthenticatedSite(face.root, authenticator, self._config.allow_origin, self._reactor)
+        authenticator = authentication.make_authenticator()
+        site = AuthenticatedSite(face.root, authenticator, self._admission, self._config.allow_origin, self._reactor)
         is_tls = bool(authentication.token) or endpoint.description.startswith("ssl:")
         instructions = partial(web_urls, is_tls=is_tls, token=authentication.token)
         # If another program has the default port, the camera can still be watched in the other ways.

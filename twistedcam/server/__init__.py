@@ -1,1 +1,1 @@
-"""The server's half of the wire."""
+"""The server's side of the wire protocol."""

@@ -1,1 +1,1 @@
-"""The web face: who watches over HTTP."""
+"""The viewers over HTTP: a page, streams, pictures, state and metrics."""

@@ -1,9 +1,8 @@
-"""How an HTTP request shows who it is from."""
+"""HTTP authentication: which credentials a request shows, and how it is answered without them."""
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Awaitable
+from functools import partial
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -11,11 +10,10 @@ from twisted.web import http
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 
-from twistedcam.access.admission import LoginThrottle
-from twistedcam.access.guards import PasswordGuard
-from twistedcam.interfaces import AccessDeniedError
-from twistedcam.net import is_local
-from twistedcam.web.responses import TextResource
+from twistedcam.access.admission import PASSWORDS_NEED_TLS, Admission, NoRoomError, is_private
+from twistedcam.access.guards import TokenGuard
+from twistedcam.interfaces import AccessDeniedError, IGuard
+from twistedcam.web.responses import TextResource, busy
 from twistedcam.wire.messages import Hello
 
 COOKIE = "twistedcam"
@@ -23,84 +21,114 @@ _COOKIE_SECONDS = 30 * 24 * 3600
 
 
 class RequestAuthenticator(Protocol):
-    """Decides about one request."""
+    """One way to show credentials over HTTP."""
 
-    def admit(self, request: Request) -> Awaitable[IResource | None]:
-        """None for who may go on, or what to answer instead."""
+    @property
+    def guard(self) -> IGuard:
+        """What checks them."""
+
+    def credentials(self, request: Request) -> Hello | None:
+        """What C{request} shows, or None if there is nothing to check."""
+
+    def ask(self, request: Request) -> IResource:
+        """The answer to a request without credentials."""
+
+    def deny(self, request: Request, reason: str) -> IResource:
+        """The answer to a request with wrong credentials."""
+
+    def redirect(self, request: Request) -> IResource | None:
+        """The answer to a request with good credentials, None to give it what it asks for."""
 
 
-class NoAuthentication:
-    """For everybody who can reach us."""
-
-    async def admit(self, request: Request) -> IResource | None:
-        """Come in."""
-        return None
+async def authenticate(authenticator: RequestAuthenticator, admission: Admission, request: Request) -> IResource | None:
+    """Check what C{request} shows: None if it may have what it asks for, otherwise the answer instead."""
+    shown = authenticator.credentials(request)
+    if shown is None:
+        return authenticator.ask(request)
+    host = getattr(request.getClientAddress(), "host", "")
+    check = partial(authenticator.guard.admit, shown, is_private(request.channel.transport))
+    try:
+        with admission.unauthenticated.take():
+            challenge = await admission.authenticate(host, check)
+    except NoRoomError as full:
+        return busy(full)
+    except AccessDeniedError as denied:
+        return authenticator.deny(request, str(denied))
+    if challenge is not None:
+        return authenticator.deny(request, "a challenge cannot be answered over HTTP")
+    return authenticator.redirect(request)
 
 
 class BasicAuthenticator:
-    """HTTP's basic authentication, asking the same guard as the camera's own protocol does, in the same turns."""
+    """A name and a password by HTTP's basic authentication, over TLS or from this machine."""
 
-    def __init__(self, guard: PasswordGuard, turns: LoginThrottle) -> None:
-        self._guard = guard
-        self._turns = turns
+    def __init__(self, guard: IGuard) -> None:
+        self.guard = guard
 
-    async def admit(self, request: Request) -> IResource | None:
-        """Name and password, over TLS or from this machine."""
-        is_private = request.isSecure() or is_local(request.getHost())
-        if not is_private:
-            return TextResource(http.FORBIDDEN, "passwords are taken over TLS only: use https")
+    def credentials(self, request: Request) -> Hello | None:
+        """The name and the password; None if others could read them."""
         user, password = (text.decode(errors="replace") for text in (request.getUser(), request.getPassword()))
-        if not user and not password:
-            return _ask_for_password("this camera asks for a name and a password")
-        host = getattr(request.getClientAddress(), "host", "")
-        await self._turns.wait(host)
-        try:
-            await self._guard.admit(Hello(user=user, password=password), is_private)
-        except AccessDeniedError as denied:
-            self._turns.failed(host)
-            await self._turns.wait(host)
-            return _ask_for_password(str(denied))
-        self._turns.succeeded(host)
+        if not (user or password) or not is_private(request.channel.transport):
+            return None
+        return Hello(user=user, password=password)
+
+    def ask(self, request: Request) -> IResource:
+        """Ask for a password, but never for one that others could read."""
+        if not is_private(request.channel.transport):
+            return TextResource(http.FORBIDDEN, f"{PASSWORDS_NEED_TLS}: use https")
+        return _unauthorized("this camera asks for a name and a password")
+
+    def deny(self, request: Request, reason: str) -> IResource:
+        """Ask again."""
+        return _unauthorized(reason)
+
+    def redirect(self, request: Request) -> IResource | None:
+        """None: the request is given what it asks for."""
         return None
 
 
 class TokenAuthenticator:
     """
-    A link with a token, which becomes a cookie and leaves the address; programs may show it as a password.
+    A link with a token, which becomes a cookie and is taken out of the address; programs may use it as the password.
 
-    See L{sharekey.web_token}.
+    See L{twistedcam.access.sharekey.web_token}.
     """
 
-    def __init__(self, token: str, turns: LoginThrottle) -> None:
+    def __init__(self, token: str) -> None:
+        self.guard = TokenGuard(token)
         self._token = token.encode()
-        self._turns = turns
 
-    async def admit(self, request: Request) -> IResource | None:
-        """A cookie, a password, or the link itself."""
-        link = request.args.get(b"key", [b""])[0]
-        shown = link or request.getCookie(COOKIE.encode()) or request.getPassword()
-        if not shown:
-            return _ask_for_password("this camera is shared by a link, which the server shows when it starts")
-        host = getattr(request.getClientAddress(), "host", "")
-        await self._turns.wait(host)
-        if not hmac.compare_digest(shown, self._token):
-            self._turns.failed(host)
-            await self._turns.wait(host)
-            # A page that is still open with an old cookie would go on failing, at the cost of who has a good link.
-            request.addCookie(COOKIE, b"", path=b"/", max_age=b"0", secure=True)
-            return TextResource(http.FORBIDDEN, "the link is wrong, or is of no use any more: ask for the present one")
-        self._turns.succeeded(host)
-        return self._without_key(request) if link else None
+    def credentials(self, request: Request) -> Hello | None:
+        """The token of the link itself, else of the cookie, else of the password."""
+        shown = _key(request) or request.getCookie(COOKIE.encode()) or request.getPassword()
+        return Hello(password=shown.decode(errors="replace")) if shown else None
 
-    def _without_key(self, request: Request) -> IResource:
+    def ask(self, request: Request) -> IResource:
+        """Ask for the token as a password."""
+        return _unauthorized("this camera is shared by a link, which the server shows when it starts")
+
+    def deny(self, request: Request, reason: str) -> IResource:
+        """Refuse, and delete the cookie: a page that is still open would go on failing, and delay a good link."""
+        request.addCookie(COOKIE, b"", path=b"/", max_age=b"0", secure=True)
+        return TextResource(http.FORBIDDEN, reason)
+
+    def redirect(self, request: Request) -> IResource | None:
+        """A redirect to the same address without the token, which becomes a cookie."""
+        if not _key(request):
+            return None
         rest = {name: values for name, values in request.args.items() if name != b"key"}
         query = f"?{urlencode(rest, doseq=True)}" if rest else ""
-        path = "/" + request.path.decode("ascii", "replace").lstrip("/")  # two of them would lead to another server
+        path = "/" + request.path.decode("ascii", "replace").lstrip("/")  # "//" would lead to another server
         age = str(_COOKIE_SECONDS)
         request.addCookie(COOKIE, self._token, path=b"/", max_age=age, secure=True, httpOnly=True, sameSite="lax")
-        return TextResource(http.SEE_OTHER, "this way", {"Location": path + query})
+        return TextResource(http.SEE_OTHER, "the address without the key", {"Location": path + query})
 
 
-def _ask_for_password(why: str) -> TextResource:
+def _key(request: Request) -> bytes:
+    found: bytes = request.args.get(b"key", [b""])[0]
+    return found
+
+
+def _unauthorized(reason: str) -> TextResource:
     challenge = {"WWW-Authenticate": 'Basic realm="twistedcam", charset="UTF-8"'}
-    return TextResource(http.UNAUTHORIZED, why, challenge)
+    return TextResource(http.UNAUTHORIZED, reason, challenge)

@@ -17,17 +17,17 @@ from twistedcam.hub import Tally
 from twistedcam.interfaces import CameraState, ICameraStatus
 from twistedcam.web.status import VERSIONS, outlets
 
-# Frames are there within milliseconds on a fast link, and within seconds on the thinnest.
+# Frames arrive within milliseconds on a fast link, and within seconds on the thinnest.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_LOOK_SECONDS = 1.0
+_SAMPLE_SECONDS = 1.0
 
 
 class Metrics(Service, Collector):
     """
-    What Prometheus scrapes: counted where it happens and read when it is asked for.
+    What Prometheus scrapes: counted where it happens, and read when it is scraped.
 
-    How old what each viewer was last sent is, and how far it is, is looked at once a second: to note it for each frame
-    would cost as much as to send it.
+    The age of what each viewer was last sent, and its frame rate, are sampled once a second: noting them for each frame
+    would cost as much as sending it.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -49,29 +49,29 @@ class Metrics(Service, Collector):
             buckets=_BUCKETS,
             registry=self._registry,
         )
-        self._looks = LoopingCall(self._look)
-        self._looks.clock = clock
+        self._sampling = LoopingCall(self._sample)
+        self._sampling.clock = clock
 
     def watch_over(self, camera: ICameraStatus) -> None:
-        """Tell of C{camera}, too."""
+        """Include C{camera}."""
         self._cameras[camera.name] = camera
 
     def on_encoded(self, camera: str) -> Callable[[float], None]:
-        """What is to be told how many seconds each picture of C{camera} took to be a frame."""
+        """A function to be called with the seconds that each picture of C{camera} took to become a frame."""
         return self._capture_seconds.labels(camera).observe
 
     def startService(self) -> None:
-        """Look at the viewers' ages from now on."""
+        """Begin to sample."""
         super().startService()
-        self._looks.start(_LOOK_SECONDS, now=False)
+        self._sampling.start(_SAMPLE_SECONDS, now=False)
 
     def stopService(self) -> None:
-        """Look no more."""
+        """Sample no more."""
         super().stopService()
-        self._looks.stop()
+        self._sampling.stop()
 
-    def _look(self) -> None:
-        now = self._looks.clock.seconds()
+    def _sample(self) -> None:
+        now = self._sampling.clock.seconds()
         for name, camera in self._cameras.items():
             ages = self._age_seconds.labels(name)
             for _, outlet in outlets(camera):
@@ -80,19 +80,19 @@ class Metrics(Service, Collector):
                     ages.observe(outlet.newest.age or 0.0)
 
     def render(self, accept: str) -> tuple[str, bytes]:
-        """The content type, and all of it in the form that the Accept header asks for."""
+        """The content type and the metrics, in the format that the Accept header asks for."""
         encode, kind = choose_encoder(accept)
         return kind, encode(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """What was counted until now."""
+        """The metrics that are counted elsewhere."""
         yield InfoMetricFamily("twistedcam", "Versions.", VERSIONS)
         for name, text, read in _COUNTERS:
             family = CounterMetricFamily(f"twistedcam_{name}", text, labels=["camera"])
             for camera in self._cameras.values():
                 family.add_metric([camera.name], read(camera))
             yield family
-        viewers = GaugeMetricFamily("twistedcam_viewers", "Who watch now.", labels=["camera", "encoding"])
+        viewers = GaugeMetricFamily("twistedcam_viewers", "Viewers that watch now.", labels=["camera", "encoding"])
         live = GaugeMetricFamily(
             "twistedcam_camera_state", "1 for the state the camera is in.", labels=["camera", "state"]
         )
@@ -115,8 +115,8 @@ def _tally(camera: ICameraStatus) -> Tally:
 _COUNTERS: tuple[tuple[str, str, Callable[[Any], float]], ...] = (
     ("frames_captured", "Pictures taken from the camera.", lambda camera: camera.grabbed),
     ("frames_encoded", "Frames made of them, one for each encoding in use.", lambda camera: camera.encoded),
-    ("frames_broken", "Pictures that were of no use.", lambda camera: camera.broken),
-    ("camera_losses", "Times that the camera was lost.", lambda camera: camera.losses),
+    ("frames_broken", "Pictures that could not be used.", lambda camera: camera.broken),
+    ("camera_losses", "Times the camera was lost.", lambda camera: camera.losses),
     ("frames_sent", "Frames sent to viewers.", lambda camera: _tally(camera).begun),
     ("frames_dropped", "Frames that a newer one replaced before a viewer took them.", lambda c: _tally(c).dropped),
     ("sent_bytes", "Bytes of frames sent to viewers.", lambda camera: _tally(camera).sent_bytes),

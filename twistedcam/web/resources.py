@@ -1,9 +1,8 @@
-"""The web face: a page, streams, single pictures and what is known of the service, over HTTP."""
+"""What can be asked for over HTTP: the page, streams, single pictures, the state and the metrics."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
@@ -18,11 +17,11 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from twisted.web.static import Data
 
-from twistedcam.capture.encoder import encoding_for
-from twistedcam.hub import Hub
+from twistedcam.access.admission import Admission, NoRoomError, UnknownCameraError, find_camera
 from twistedcam.interfaces import ICameraStatus
 from twistedcam.rates import MAX_FPS
-from twistedcam.web.responses import DynamicResource, TextResource
+from twistedcam.web.query import QueryError, hub_for, number
+from twistedcam.web.responses import DynamicResource, TextResource, busy
 from twistedcam.web.stream import STREAM_TYPE, Snapshot, Stream
 
 log = Logger()
@@ -36,55 +35,46 @@ _PAGE = {
     "icon.svg": ("icon.svg", "image/svg+xml"),
 }
 
-_FULL = TextResource(http.SERVICE_UNAVAILABLE, "as many watch as may, try again later", {"Retry-After": "5"})
-
-
-class QueryError(ValueError):
-    """A query's value is of no use; the text says what to write instead."""
-
-
-def number(request: Request, name: str, least: float, most: float, default: float) -> float:
-    """The number called C{name} in the query. Raises L{QueryError}."""
-    texts = request.args.get(name.encode())
-    if texts is None:
-        return default
-    try:
-        value = float(texts[0])
-    except ValueError:
-        value = math.nan
-    if not least <= value <= most:
-        raise QueryError(f"{name}={texts[0].decode(errors='replace'):.40} is not a number from {least:g} to {most:g}")
-    return value
-
 
 class Pictures(Resource):
-    """C{/stream/NAME} or C{/snapshot/NAME}, and without a name the first camera's."""
+    """C{/stream/NAME} or C{/snapshot/NAME}; without a name, the first camera's."""
 
-    def __init__(self, answer: Callable[[Request, str], Any], names: list[str], name: str | None = None) -> None:
+    def __init__(
+        self,
+        answer: Callable[[Request, ICameraStatus], Any],
+        cameras: Mapping[str, ICameraStatus],
+        camera: ICameraStatus | None = None,
+    ) -> None:
         super().__init__()
         self._answer = answer
-        self._names = names
-        self._name = name
+        self._cameras = cameras
+        self._camera = camera
 
     def getChild(self, path: bytes, request: Request) -> IResource:
         """The camera called C{path}."""
         name = path.decode(errors="replace")
-        if self._name is None and name in self._names:
-            return Pictures(self._answer, self._names, name)
-        if self._name is None and not name:
+        if self._camera is None and not name:
             return self
-        return TextResource(http.NOT_FOUND, f"there is no camera {name!r:.60} here; there is: {', '.join(self._names)}")
+        try:
+            if self._camera is not None:
+                raise UnknownCameraError(name, self._cameras)
+            return Pictures(self._answer, self._cameras, find_camera(self._cameras, name))
+        except UnknownCameraError as error:
+            return TextResource(http.NOT_FOUND, str(error))
 
     def render_GET(self, request: Request) -> Any:
         """A stream or a picture."""
         try:
-            return self._answer(request, self._name or self._names[0])
+            camera = self._camera if self._camera is not None else find_camera(self._cameras, None)
+            return self._answer(request, camera)
         except QueryError as error:
             return TextResource(http.BAD_REQUEST, str(error)).render(request)
+        except NoRoomError as error:
+            return busy(error).render(request)
 
 
 class Root(Resource):
-    """C{/}: the page; and as mjpg-streamer has them, C{/?action=stream} and C{/?action=snapshot}."""
+    """C{/}: the page; and C{/?action=stream} and C{/?action=snapshot}, as mjpg-streamer has them."""
 
     def __init__(self, page: Resource, actions: Mapping[bytes, Resource]) -> None:
         super().__init__()
@@ -92,11 +82,9 @@ class Root(Resource):
         self._actions = actions
 
     def getChild(self, path: bytes, request: Request) -> IResource:
-        """The page, at the root itself."""
+        """The page, for the root itself."""
         if path or request.postpath:
-            return TextResource(
-                http.NOT_FOUND, "there is nothing here; there is: /, /stream, /snapshot, /state, /metrics"
-            )
+            return TextResource(http.NOT_FOUND, "not found; there are: /, /stream, /snapshot, /state, /metrics")
         return self
 
     def render_GET(self, request: Request) -> Any:
@@ -105,37 +93,36 @@ class Root(Resource):
         if not action:
             return self._page.render(request)
         if action not in self._actions:
-            return TextResource(http.BAD_REQUEST, "action is to be stream or snapshot").render(request)
+            return TextResource(http.BAD_REQUEST, "action has to be stream or snapshot").render(request)
         return self._actions[action].render(request)
 
 
 class WebFace(Service):
     """
-    All who watch over HTTP, and what they may ask for; C{root} is the resource to serve.
+    The viewers over HTTP; C{root} is the resource to serve.
 
-    C{cameras} maps names to cameras, the first being the default; C{has_room} says whether one more may watch;
-    C{state} gives what C{/state} says, and C{metrics} the type and text of C{/metrics} for an Accept header.
+    C{cameras} maps names to cameras, the first being the default; C{state} gives the content of C{/state}, and
+    C{metrics} the type and content of C{/metrics} for an Accept header.
     """
 
     def __init__(
         self,
         clock: IReactorTime,
         cameras: Mapping[str, ICameraStatus],
-        has_room: Callable[[], bool],
+        admission: Admission,
         state: Callable[[], dict[str, Any]],
         metrics: Callable[[str], tuple[str, bytes]],
     ) -> None:
         self._clock = clock
         self._cameras = cameras
-        self._has_room = has_room
+        self._admission = admission
         self.streams: set[Stream] = set()
         self._sweep = LoopingCall(self._end_stalled)
         self._sweep.clock = clock
         self.root = self._make_root(state, metrics)
 
     def _make_root(self, state: Callable[[], dict[str, Any]], metrics: Callable[[str], tuple[str, bytes]]) -> Resource:
-        names = list(self._cameras)
-        stream, snapshot = Pictures(self._stream, names), Pictures(self._snapshot, names)
+        stream, snapshot = Pictures(self._stream, self._cameras), Pictures(self._snapshot, self._cameras)
         files = {path: _page_file(name, kind) for path, (name, kind) in _PAGE.items()}
         root = Root(files.pop(""), {b"stream": stream, b"snapshot": snapshot})
         leaves = {
@@ -150,7 +137,7 @@ class WebFace(Service):
         return root
 
     def startService(self) -> None:
-        """From here on streams that are stuck are ended."""
+        """Begin to end stalled streams."""
         super().startService()
         self._sweep.start(_SWEEP_SECONDS, now=False)
 
@@ -161,33 +148,34 @@ class WebFace(Service):
         for stream in tuple(self.streams):
             stream.end()
 
-    def _hub(self, request: Request, name: str) -> Hub:
-        camera = self._cameras[name]
-        width = int(number(request, "width", 1, 100_000, camera.width))
-        return camera.hubs[encoding_for(width, camera.width)]
+    def _take_place(self, request: Request) -> None:
+        """Take a viewer's place until C{request} is finished or its connection lost. Raises L{NoRoomError}."""
+        if not self.running:  # a login may have taken until now
+            raise NoRoomError("the server is stopping")
+        place = self._admission.viewers.take()
+        request.notifyFinish().addBoth(lambda result: place.release())
 
-    def _stream(self, request: Request, name: str) -> Any:
-        hub, fps = self._hub(request, name), number(request, "fps", 0, MAX_FPS, 0)
-        if not self._has_room():
-            return _FULL.render(request)
+    def _stream(self, request: Request, camera: ICameraStatus) -> Any:
+        hub, fps = hub_for(request, camera), number(request, "fps", 0, MAX_FPS, 0)
+        self._take_place(request)
         if request.method == b"HEAD":
             request.setHeader("Content-Type", STREAM_TYPE)
             return b""
         stream = Stream(request, hub, fps, self._clock)
         self.streams.add(stream)
-        log.info("viewer {peer} came to {camera}", peer=stream.peer, camera=name)
+        count = self._admission.viewers.taken
+        log.info("viewer {peer} came to {camera}, {count} watching", peer=stream.peer, camera=camera.name, count=count)
         request.notifyFinish().addErrback(self._gone, stream)
         return NOT_DONE_YET
 
     def _gone(self, failure: Failure, stream: Stream) -> None:
         self.streams.discard(stream)
         stream.gone()
-        log.info("viewer {peer} gone", peer=stream.peer)
+        log.info("viewer {peer} gone, {count} watching", peer=stream.peer, count=self._admission.viewers.taken)
 
-    def _snapshot(self, request: Request, name: str) -> Any:
-        hub, max_age = self._hub(request, name), number(request, "max_age", 0, 3600, _MAX_AGE_SECONDS)
-        if not self._has_room():
-            return _FULL.render(request)
+    def _snapshot(self, request: Request, camera: ICameraStatus) -> Any:
+        hub, max_age = hub_for(request, camera), number(request, "max_age", 0, 3600, _MAX_AGE_SECONDS)
+        self._take_place(request)
         Snapshot(request, hub, max_age, self._clock)
         return NOT_DONE_YET
 

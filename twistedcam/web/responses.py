@@ -1,15 +1,18 @@
-"""Small resources: a line of text, and content made at each request."""
+"""Small resources: a line of text, and content that is made for each request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
+_RETRY_SECONDS = "5"
+
 
 class TextResource(Resource):
-    """One line of text."""
+    """One line of text, with a status code and headers."""
 
     isLeaf = True
 
@@ -29,7 +32,7 @@ class TextResource(Resource):
 
 
 class DynamicResource(Resource):
-    """What C{make} gives at each request: its type, and itself."""
+    """Content that C{make} gives for each request, as its type and its bytes."""
 
     isLeaf = True
 
@@ -38,7 +41,12 @@ class DynamicResource(Resource):
         self._make = make
 
     def render_GET(self, request: Request) -> bytes:
-        """It, made now."""
+        """The content as of now."""
         kind, content = self._make(request)
         request.setHeader("Content-Type", kind)
         return content
+
+
+def busy(reason: object) -> TextResource:
+    """The answer when C{reason} keeps a request from being served now, but a later one may be."""
+    return TextResource(http.SERVICE_UNAVAILABLE, str(reason), {"Retry-After": _RETRY_SECONDS})

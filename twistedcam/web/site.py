@@ -1,11 +1,11 @@
-"""Which HTTP requests are answered at all: who asks, for which name of this machine, and how."""
+"""The HTTP server: which methods, hosts and origins it answers, and the headers of every answer."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -14,18 +14,19 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 from twisted.web.util import DeferredResource
 
+from twistedcam.access.admission import Admission
 from twistedcam.net import describe, is_local
-from twistedcam.web.authenticators import RequestAuthenticator
+from twistedcam.web.authenticators import RequestAuthenticator, authenticate
 from twistedcam.web.responses import TextResource
 
 log = Logger()
 
-_LONGEST_BODY_BYTES = 4096
+_MAX_BODY_BYTES = 4096
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
-_ALWAYS = {
+_HEADERS = {
     "Server": "twistedcam",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -35,7 +36,7 @@ _ALWAYS = {
 
 
 class _Request(Request):
-    """A request without a body worth reading, whose sender may be gone before it is answered."""
+    """A request whose body is not read, and whose sender may be gone before it is answered."""
 
     _is_gone = False
 
@@ -44,12 +45,12 @@ class _Request(Request):
         super().connectionLost(reason)
 
     def render(self, resrc: IResource) -> None:
-        """Answer, if anybody is there to be answered."""
+        """Answer, unless the connection is gone."""
         if not self._is_gone:
             super().render(resrc)
 
     def gotLength(self, length: int | None) -> None:
-        if length is None or length > _LONGEST_BODY_BYTES:
+        if length is None or length > _MAX_BODY_BYTES:
             self.channel.write(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n\r\n")
             self.channel.loseConnection()
         super().gotLength(length)
@@ -57,49 +58,71 @@ class _Request(Request):
 
 class AuthenticatedSite(Site):
     """
-    A web site with one door for all of it.
+    A web site that answers a request only after C{authenticator} and C{admission} have let it in.
 
-    Under C{allow_origin} pages from elsewhere, of that origin or of all ("*"), may read what is served.
+    Without an authenticator everybody is answered. Pages of the origin C{allow_origin}, or of all with "*", may read
+    what is served.
     """
 
     noisy = False
     requestFactory = _Request
 
-    def __init__(self, root: Resource, door: RequestAuthenticator, allow_origin: str = "", reactor: Any = None) -> None:
+    def __init__(
+        self,
+        root: Resource,
+        authenticator: RequestAuthenticator | None,
+        admission: Admission,
+        allow_origin: str = "",
+        reactor: Any = None,
+    ) -> None:
         super().__init__(root, reactor=reactor)
-        self._door = door
+        self._authenticator = authenticator
+        self._admission = admission
         self._allow_origin = allow_origin
 
     def acceptableProtocols(self) -> list[bytes]:
         return [b"http/1.1"]  # a stream takes its connection for itself
 
     def log(self, request: http.Request) -> None:
-        """Tell of refusals only: a page asks once a second, and those who watch are told of anyway."""
+        """Log refusals only: a page asks once a second, and viewers are logged by themselves."""
         if request.code in (http.UNAUTHORIZED, http.FORBIDDEN):
-            log.info("{host} was not answered: {code}", host=describe(request.getClientAddress()), code=request.code)
+            log.info("{host} was refused: {code}", host=describe(request.getClientAddress()), code=request.code)
 
     def getResourceFor(self, request: Request) -> IResource:
-        for name, value in _ALWAYS.items():
+        for name, value in _HEADERS.items():
             request.setHeader(name, value)
         if self._allow_origin:
             request.setHeader("Access-Control-Allow-Origin", self._allow_origin)
         request.setHeader("Cross-Origin-Resource-Policy", "cross-origin" if self._allow_origin else "same-origin")
         if request.method not in (b"GET", b"HEAD"):
-            return TextResource(http.NOT_ALLOWED, "there is nothing here but to look: use GET", {"Allow": "GET, HEAD"})
+            return TextResource(http.NOT_ALLOWED, "only GET and HEAD are answered here", {"Allow": "GET, HEAD"})
         if not _names_this_machine(request):
-            # A page elsewhere whose name was made to lead here: it would speak for its reader.
+            # DNS rebinding: a page elsewhere whose name was made to lead here would speak for its reader.
             advice = "open http://localhost or http://127.0.0.1, and let a proxy send that as the Host"
-            return TextResource(421, f"this is watched from this machine only: {advice}")
-        return DeferredResource(Deferred.fromCoroutine(self._resource(request)))
+            return TextResource(421, f"this camera can be watched from this machine only: {advice}")
+        return self._authenticated(request)
+
+    def _authenticated(self, request: Request) -> IResource:
+        resource = Deferred.fromCoroutine(self._resource(request))
+        resource.addErrback(_cancelled)
+        request.notifyFinish().addErrback(lambda failure: resource.cancel())  # a client that is gone waits no more
+        return DeferredResource(resource)
 
     async def _resource(self, request: Request) -> IResource:
-        instead = await self._door.admit(request)
+        instead = None
+        if self._authenticator is not None:
+            instead = await authenticate(self._authenticator, self._admission, request)
         found: IResource = super().getResourceFor(request) if instead is None else instead
         return found
 
 
+def _cancelled(failure: Failure) -> IResource:
+    failure.trap(CancelledError)
+    return TextResource(http.SERVICE_UNAVAILABLE, "the connection was lost")  # which L{_Request} does not send
+
+
 def _names_this_machine(request: Request) -> bool:
-    """Whether a request that came over this machine's own address asks for it by a name of its own."""
+    """Whether a request that came to one of this machine's own addresses asks for it by a name of its own."""
     here: IAddress = request.getHost()
     if not is_local(here) or not hasattr(here, "host"):
         return True

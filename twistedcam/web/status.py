@@ -1,9 +1,8 @@
-"""What is known of the service: for people and programs as JSON, and for Prometheus."""
+"""The state of the service as a JSON object."""
 
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -15,20 +14,14 @@ VERSIONS = {"twistedcam": version("twistedcam"), "twisted": version("twisted"), 
 
 
 def outlets(camera: ICameraStatus) -> Iterator[tuple[str, Outlet]]:
-    """Everybody who watches C{camera}, with the encoding that is sent."""
+    """The outlet of each viewer of C{camera}, with the encoding that it is sent."""
     for encoding, hub in camera.hubs.items():
         for outlet in hub:
             yield encoding, outlet
 
 
-def count_viewers(cameras: Mapping[str, ICameraStatus]) -> int:
-    """How many watch."""
-    return sum(len(hub) for camera in cameras.values() for hub in camera.hubs.values())
-
-
-def state(cameras: Mapping[str, ICameraStatus]) -> dict[str, Any]:
-    """All of it as a JSON object: times in seconds since the epoch, ages in seconds."""
-    now = time.time()
+def state(cameras: Mapping[str, ICameraStatus], now: float) -> dict[str, Any]:
+    """The state of all C{cameras} at C{now}; times are in seconds since the epoch, ages in seconds."""
     return {
         "clock": now,
         "versions": VERSIONS,

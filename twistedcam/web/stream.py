@@ -1,4 +1,4 @@
-"""Those who watch over HTTP: a stream of frames, or one picture."""
+"""Frames over HTTP: a stream of them, or a single picture."""
 
 from __future__ import annotations
 
@@ -25,31 +25,33 @@ STREAM_TYPE = f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}"
 
 
 class Stream:
-    """One HTTP connection that is sent frames for as long as it is there."""
+    """One HTTP connection that is sent frames until it ends, as multipart/x-mixed-replace."""
 
     def __init__(self, request: Request, hub: Hub, fps: float, clock: IReactorTime) -> None:
         transport: Any = request.channel.transport
-        request.clientproto = b"HTTP/1.0"  # or twisted.web would send chunks, which not every player knows
+        request.clientproto = b"HTTP/1.0"  # otherwise twisted.web sends chunks, which not every player knows
         request.setHeader("Connection", "close")
         request.setHeader("Content-Type", STREAM_TYPE)
         request.write(b"--" + BOUNDARY + b"\r\n")
         self.peer = f"http {describe(request.getClientAddress())}"
         self._transport = transport
-        transport.unregisterProducer()  # twisted.web's own, which knows no frames
+        transport.unregisterProducer()  # twisted.web's own, which does not know about frames
         self._sink = TransportSink(transport, clock, self._ready, attrgetter("part"), is_writing=True)
         self._hub = hub
         self._outlet = hub.attach(self._sink, self.peer)
         self._outlet.limit(fps)
 
     def gone(self) -> None:
-        """The connection is lost."""
+        """Note that the connection is lost."""
         self._sink.stopProducing()
         self._hub.detach(self._outlet)
 
     def end_if_stalled(self, now: float) -> None:
         """End the connection if a frame has waited for it for L{PROGRESS_SECONDS}."""
         if self._sink.has_stalled(now):
-            log.info("viewer {peer} took nothing for {seconds:.0f} s", peer=self.peer, seconds=PROGRESS_SECONDS)
+            log.info(
+                "viewer {peer} ended: it took nothing for {seconds:.0f} s", peer=self.peer, seconds=PROGRESS_SECONDS
+            )
             self.end()
 
     def end(self) -> None:
@@ -62,14 +64,14 @@ class Stream:
 
 @implementer(ISink)
 class Snapshot:
-    """One request for one picture that is fresh enough."""
+    """The answer to a request for one picture that is at most C{max_age} seconds old."""
 
     def __init__(self, request: Request, hub: Hub, max_age: float, clock: IReactorTime) -> None:
         self._request = request
         self._hub = hub
         self._max_age = max_age
         self._over = False
-        self._patience: IDelayedCall = clock.callLater(SNAPSHOT_SECONDS, self._too_late)
+        self._deadline: IDelayedCall = clock.callLater(SNAPSHOT_SECONDS, self._too_late)
         self._outlet: Outlet | None = None
         request.notifyFinish().addErrback(lambda failure: self._end())
         self._outlet = hub.attach(self, f"http {describe(request.getClientAddress())}")
@@ -77,11 +79,11 @@ class Snapshot:
             self._end()
 
     def may_begin(self) -> bool:
-        """One frame is all that is wanted."""
+        """Until one frame has been sent."""
         return not self._over
 
     def begin(self, frame: Frame) -> None:
-        """Answer with C{frame} if it is fresh."""
+        """Answer with C{frame} if it is fresh enough."""
         if (frame.age or 0.0) > self._max_age:
             return
         self._end()
@@ -95,11 +97,13 @@ class Snapshot:
 
     def _too_late(self) -> None:
         self._end()
-        self._request.render(TextResource(http.SERVICE_UNAVAILABLE, "there is no picture yet", {"Retry-After": "1"}))
+        self._request.render(
+            TextResource(http.SERVICE_UNAVAILABLE, "there is no picture yet, try again later", {"Retry-After": "1"})
+        )
 
     def _end(self) -> None:
         self._over = True
-        if self._patience.active():
-            self._patience.cancel()
+        if self._deadline.active():
+            self._deadline.cancel()
         if self._outlet is not None:
             self._hub.detach(self._outlet)

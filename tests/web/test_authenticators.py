@@ -1,0 +1,143 @@
+"""Credentials over HTTP."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+
+from tests.access.slow_guard import SlowGuard
+from tests.processes import turn
+from tests.web.browser import Exchange, WebTestCase
+from twistedcam.access.guards import PasswordGuard, make_portal
+from twistedcam.access.sharekey import make_secret, web_token
+from twistedcam.web import authenticators
+from twistedcam.web.authenticators import BasicAuthenticator, TokenAuthenticator
+from twistedcam.wire.messages import Challenge
+
+
+def basic(user: str, password: str) -> str:
+    """An Authorization header."""
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+
+
+class BasicAuthenticatorTests(WebTestCase):
+    """A name and a password."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.checker = InMemoryUsernamePasswordDatabaseDontUse(me=b"secret")
+        self.authenticator = BasicAuthenticator(PasswordGuard(make_portal([self.checker])))
+
+    async def test_password(self) -> None:
+        """Nothing at all is shown without name and password, and failures are answered ever more slowly."""
+        await self.serve()
+        for path in ("/", "/page.js", "/stream", "/snapshot", "/state", "/metrics", "/healthz", "/nothing"):
+            answer = await self.ask(path)
+            self.assertEqual(answer.status, 401, path)
+            self.assertIn('www-authenticate: basic realm="twistedcam"', answer.head)
+        self.assertEqual((await self.ask("/state", Authorization=basic("me", "secret"))).status, 200)
+        wrong = await self.send("/state", Authorization=basic("me", "guess"))
+        for _ in range(20):
+            await turn()
+        self.assertEqual(wrong.received, b"")
+        self.clock.advance(1)
+        await self.until(lambda: wrong.received)
+        self.assertEqual((wrong.status, wrong.body), (401, b"the name or password is wrong\n"))
+        self.clock.advance(700)
+        self.assertEqual((await self.ask("/state", Authorization=basic("me", "secret"))).status, 200)
+
+    async def test_in_the_clear(self) -> None:
+        """Without TLS another machine is not asked for a password, and one that it sends is not checked."""
+        self.patch(authenticators, "is_private", lambda transport: False)
+        await self.serve()
+        for answer in (await self.ask("/state"), await self.ask("/state", Authorization=basic("me", "secret"))):
+            self.assertEqual((answer.status, answer.body), (403, b"passwords are accepted over TLS only: use https\n"))
+            self.assertNotIn("www-authenticate", answer.head)
+
+    async def test_leaving_while_held_up(self) -> None:
+        """A client that fails, and leaves before it is told, leaves no turn and no place behind."""
+        await self.serve()
+        before = len(self.clock.getDelayedCalls())
+        wrong = await self.send("/state", Authorization=basic("me", "guess"))
+        await self.until(lambda: self.admission.unauthenticated.taken)
+        assert wrong.transport is not None
+        wrong.transport.abortConnection()  # type: ignore[attr-defined]
+        await self.until(lambda: not self.admission.unauthenticated.taken)
+        self.assertEqual(len(self.clock.getDelayedCalls()), before)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    async def slow(self) -> tuple[SlowGuard, Exchange]:
+        """A request for a stream, and the guard that is checking it."""
+        guard = SlowGuard()
+        self.authenticator = BasicAuthenticator(guard)
+        await self.serve()
+        exchange = await self.send("/stream", Authorization=basic("me", "secret"))
+        await self.until(lambda: guard.checks)
+        return guard, exchange
+
+    async def test_leaving_during_the_check(self) -> None:
+        """A client that leaves during the check is never watched for, nor counted."""
+        guard, exchange = await self.slow()
+        self.assertEqual((self.admission.unauthenticated.taken, self.admission.viewers.taken), (1, 0))
+        assert exchange.transport is not None
+        exchange.transport.abortConnection()  # type: ignore[attr-defined]
+        await self.until(lambda: not self.admission.unauthenticated.taken)
+        self.assertTrue(guard.checks[0].called)  # it was cancelled
+        self.assertEqual((self.hub.is_watched, self.admission.viewers.taken, self.face.streams), (False, 0, set()))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    async def test_stopping_during_the_check(self) -> None:
+        """A client that is let in after the service has stopped is not served."""
+        guard, exchange = await self.slow()
+        self.face.stopService()
+        self.addCleanup(self.face.startService)
+        guard.checks[0].callback(None)
+        await self.until(lambda: exchange.received)
+        self.assertEqual((exchange.status, self.hub.is_watched), (503, False))
+
+    async def test_challenge(self) -> None:
+        """A guard that answers with a challenge, which HTTP cannot carry, lets nobody in."""
+        guard, exchange = await self.slow()
+        guard.checks[0].callback(Challenge("n" * 32, "proof"))
+        await self.until(lambda: exchange.received)
+        self.assertEqual(exchange.status, 401)
+
+    async def test_too_many(self) -> None:
+        """Requests that wait to be let in are bounded; those above the limit are told to come again."""
+        self.admission.unauthenticated.limit = 0
+        await self.serve()
+        answer = await self.ask("/state", Authorization=basic("me", "secret"))
+        self.assertEqual(answer.status, 503)
+        self.assertIn("retry-after", answer.head)
+        self.assertIn(b"too many viewers are waiting to be let in", answer.body)
+
+
+class TokenAuthenticatorTests(WebTestCase):
+    """A link with a token."""
+
+    async def test_link(self) -> None:
+        """The link becomes a cookie and leaves the address; the token is a password, too; guesses are delayed."""
+        token = web_token(make_secret())
+        self.authenticator = TokenAuthenticator(token)
+        await self.serve()
+        self.assertEqual((await self.ask("/")).status, 401)
+        answer = await self.ask(f"/?key={token}&fps=5")
+        self.assertEqual(answer.status, 303)
+        self.assertIn("location: /?fps=5", answer.head)
+        for word in ("httponly", "secure", "samesite=lax"):
+            self.assertIn(word, answer.head)
+        self.assertIn("location: /evil.example/\r\n", (await self.ask(f"//evil.example/?key={token}")).head + "\r\n")
+        cookie = re.search(r"set-cookie: (twistedcam=\w+)", answer.head)
+        assert cookie is not None
+        self.assertEqual((await self.ask("/state", Cookie=cookie[1])).status, 200)
+        self.assertEqual((await self.ask("/state", Authorization=basic("anybody", token))).status, 200)
+        for guess in ("/?key=" + "0" * 32, "/?key=%ff"):
+            wrong = await self.send(guess)
+            while not wrong.received:
+                self.clock.advance(1)
+                await turn()
+            self.assertEqual(wrong.status, 403)
+            self.assertEqual(wrong.body, b"this link is invalid or has expired: ask for the current one\n")
+            self.assertIn("set-cookie: twistedcam=; path=/; max-age=0", wrong.head)

@@ -1,0 +1,220 @@
+"""Streams and single pictures over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor
+from zope.interface.verify import verifyClass
+
+from tests.processes import turn
+from tests.web.browser import Exchange, WebTestCase, frame
+from twistedcam.access.share import load
+from twistedcam.capture.encoder import ENCODING_JPEG
+from twistedcam.frame import Frame
+from twistedcam.hub import Hub
+from twistedcam.interfaces import ISink
+from twistedcam.pacing.transport_sink import PROGRESS_SECONDS
+from twistedcam.testing import RecordingSink
+from twistedcam.web.stream import SNAPSHOT_SECONDS, Snapshot
+
+
+class StreamTests(WebTestCase):
+    """Streams, at their real pace."""
+
+    def make_clock(self) -> Any:
+        return reactor
+
+    async def have(self, count: int, *streams: Exchange) -> None:
+        """Wait until each of C{streams} has C{count} frames."""
+        await self.until(lambda: all(len(stream.frames()) == count for stream in streams))
+
+    async def watched(self, hub: Hub) -> None:
+        """Wait until C{hub} is watched."""
+        await self.until(lambda: hub.is_watched)
+
+    async def test_stream(self) -> None:
+        """Each viewer is sent each frame whole, under our paths and mjpg-streamer's."""
+        await self.serve()
+        paths = ("/stream", "/stream/", "/stream/desk", "/?action=stream")
+        streams = [await self.send(path) for path in paths]
+        await self.until(lambda: len(self.hub) == len(paths))
+        for sequence in range(10):
+            self.hub.publish(frame(sequence, size=100 if sequence % 2 else 200_000))
+            await self.have(sequence + 1, *streams)
+        for stream in streams:
+            self.assertEqual([got.sequence for got in stream.frames()], list(range(10)))
+            self.assertIn("multipart/x-mixed-replace; boundary=twistedcam-frame", stream.head)
+
+    async def test_other_camera(self) -> None:
+        """A camera's name may hold characters that have to be quoted."""
+        await self.serve()
+        await self.send("/stream/front%20door")
+        await self.until(lambda: self.cameras["front door"].hubs[ENCODING_JPEG].is_watched)
+
+    async def test_sizes(self) -> None:
+        """A viewer that asks for a width is sent the next larger of the sizes that are shared."""
+        await self.serve()
+        hubs = self.cameras["desk"].hubs
+        for width, encoding in ((320, ENCODING_JPEG), (1000, ENCODING_JPEG), (100, "jpeg/2"), (40, "jpeg/8")):
+            stream = await self.send(f"/stream?width={width}")
+            await self.watched(hubs[encoding])
+            assert stream.transport is not None
+            stream.transport.abortConnection()  # type: ignore[attr-defined]
+            await self.until(lambda: not self.admission.viewers.taken)
+
+    async def test_rate(self) -> None:
+        """A viewer may limit its frame rate."""
+        await self.serve()
+        stream = await self.send("/stream?fps=1")
+        await self.until(lambda: self.hub.is_watched)
+        for sequence in range(8):
+            self.hub.publish(frame(sequence, ago=2 - sequence / 4))
+            if not sequence:
+                await self.have(1, stream)
+        await self.have(2, stream)
+        self.assertEqual([got.sequence for got in stream.frames()], [0, 4])
+
+    async def test_newest_wins(self) -> None:
+        """A viewer that was slow is sent what was begun, whole, and then the newest; a stalled one is disconnected."""
+        await self.serve()
+        stream = await self.send("/stream")
+        await self.until(lambda: self.hub.is_watched)
+        assert stream.transport is not None
+        stream.transport.pauseProducing()  # type: ignore[attr-defined]
+        for sequence in range(300):
+            self.hub.publish(frame(sequence, 100_000))
+            await turn()
+        stream.transport.resumeProducing()  # type: ignore[attr-defined]
+        await self.until(lambda: stream.frames() and stream.frames()[-1].sequence == 299)
+        self.assertLess(len(stream.frames()), 200)
+        stream.transport.pauseProducing()  # type: ignore[attr-defined]
+        for sequence in range(300, 600):
+            self.hub.publish(frame(sequence, 100_000))
+            await turn()
+        (there,) = self.face.streams
+        there.end_if_stalled(reactor.seconds() + PROGRESS_SECONDS - 1)  # type: ignore[attr-defined]
+        self.assertTrue(self.hub.is_watched)
+        there.end_if_stalled(reactor.seconds() + PROGRESS_SECONDS + 1)  # type: ignore[attr-defined]
+        await self.until(lambda: not self.hub.is_watched)
+        self.assertEqual(self.face.streams, set())
+
+    async def test_leaving(self) -> None:
+        """A viewer that leaves in the middle of a frame leaves nothing behind, here or in the log."""
+        await self.serve()
+        for _ in range(5):
+            stream = await self.send("/stream")
+            await self.until(lambda: self.hub.is_watched)
+            self.hub.publish(frame(1, 5_000_000))
+            while len(stream.received) < 1000:
+                await turn()
+            assert stream.transport is not None
+            stream.transport.abortConnection()  # type: ignore[attr-defined]
+            await self.until(lambda: not self.hub.is_watched)
+        self.assertEqual((self.face.streams, self.flushLoggedErrors()), (set(), []))
+
+    async def test_full(self) -> None:
+        """One viewer above the limit is told to come again; streams count, whichever camera they are of."""
+        self.admission.viewers.limit = 1
+        await self.serve()
+        stream = await self.send("/stream/desk")
+        await self.watched(self.hub)
+        for path in ("/stream", "/snapshot", "/stream/front%20door"):
+            answer = await self.ask(path)
+            self.assertEqual(answer.status, 503)
+            self.assertIn("retry-after", answer.head)
+            self.assertEqual(answer.body, b"the viewer limit of 1 has been reached, try again later\n")
+        assert stream.transport is not None
+        stream.transport.abortConnection()  # type: ignore[attr-defined]
+        await self.until(lambda: not self.admission.viewers.taken)
+        self.assertEqual((await self.ask("/stream", "HEAD")).status, 200)
+        self.assertEqual(self.admission.viewers.taken, 0)
+
+    async def test_stopped(self) -> None:
+        """When the service stops, streams end, and a request that was let in only then is not served."""
+        await self.serve()
+        stream = await self.send("/stream")
+        await self.watched(self.hub)
+        self.addCleanup(self.face.startService)
+        self.face.stopService()
+        await self.until(lambda: stream.lost)
+        answer = await self.ask("/stream")
+        self.assertEqual((answer.status, answer.body), (503, b"the server is stopping\n"))
+        self.assertFalse(self.hub.is_watched)
+        self.assertEqual((self.admission.viewers.taken, self.face.streams), (0, set()))
+
+    async def test_tls(self) -> None:
+        """Over TLS, too, frames are whole and the newest is sent next; plain HTTP is answered with advice."""
+        share = load(Path(self.mktemp()))
+        self.wrap = lambda factory: share.over_tls(factory, b"HTTP/1.0 400 Bad Request\r\n\r\nwrite https\n")
+        await self.serve()
+        self.assertIn(b"write https", (await self.ask("/")).body)
+        self.is_tls = True
+        stream = await self.send("/stream")
+        await self.until(lambda: self.hub.is_watched)
+        for sequence in range(10):
+            self.hub.publish(frame(sequence, 300_000))
+            await self.have(sequence + 1, stream)
+        assert stream.transport is not None
+        stream.transport.pauseProducing()  # type: ignore[attr-defined]
+        for sequence in range(10, 200):
+            self.hub.publish(frame(sequence, 300_000))
+            await turn()
+        stream.transport.resumeProducing()  # type: ignore[attr-defined]
+        await self.until(lambda: stream.frames()[-1].sequence == 199)
+        self.assertLess(len(stream.frames()), 150)
+
+
+class SnapshotTests(WebTestCase):
+    """Single pictures."""
+
+    def test_sink(self) -> None:
+        """A snapshot has what a sink has."""
+        verifyClass(ISink, Snapshot)
+
+    async def test_fresh(self) -> None:
+        """A picture that is there and fresh enough is sent at once."""
+        await self.serve()
+        self.hub.attach(RecordingSink())
+        self.hub.publish(frame(7, ago=0.5))
+        for path in ("/snapshot", "/snapshot/desk", "/?action=snapshot", "/snapshot?max_age=600"):
+            answer = await self.ask(path)
+            self.assertEqual(answer.status, 200)
+            self.assertEqual(Frame.from_jpeg(answer.body).sequence, 7)
+            self.assertIn("x-state: live", answer.head)
+        self.assertEqual((len(self.hub), self.admission.viewers.taken), (1, 0))
+
+    async def test_woken(self) -> None:
+        """If the camera was not watched, or its newest picture is too old, a new one is waited for."""
+        await self.serve()
+        answer = await self.send("/snapshot?max_age=0.2")
+        await self.until(lambda: self.hub.is_watched)
+        self.hub.publish(frame(1, ago=1))
+        await turn()
+        self.assertEqual(answer.received, b"")
+        self.hub.publish(frame(2))
+        await self.until(lambda: answer.received)
+        self.assertEqual(Frame.from_jpeg(answer.body).sequence, 2)
+        self.assertEqual((self.hub.is_watched, self.admission.viewers.taken), (False, 0))
+
+    async def test_none(self) -> None:
+        """If no picture comes, the answer says so after a while."""
+        await self.serve()
+        answer = await self.send("/snapshot")
+        await self.until(lambda: self.hub.is_watched)
+        self.clock.advance(SNAPSHOT_SECONDS + 1)
+        await self.until(lambda: answer.received)
+        self.assertEqual(answer.status, 503)
+        self.assertEqual((self.hub.is_watched, self.admission.viewers.taken), (False, 0))
+
+    async def test_leaving(self) -> None:
+        """A client that does not wait for the picture leaves nothing behind."""
+        await self.serve()
+        answer = await self.send("/snapshot")
+        await self.until(lambda: self.hub.is_watched)
+        assert answer.transport is not None
+        answer.transport.abortConnection()  # type: ignore[attr-defined]
+        await self.until(lambda: not self.hub.is_watched)
+        self.clock.advance(SNAPSHOT_SECONDS + 1)
+        self.assertEqual(self.flushLoggedErrors(), [])
