@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from collections import Counter
+from random import Random
 from typing import Any
 
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
@@ -22,6 +24,7 @@ from twistedcam.access.admission import Admission
 from twistedcam.access.guards import PasswordGuard, make_portal
 from twistedcam.hub import Hub
 from twistedcam.interfaces import AccessDeniedError, IGuard
+from twistedcam.server.connection import ViewerConnection
 from twistedcam.server.factory import ViewerServerFactory
 from twistedcam.server.stages import HELLO_SECONDS
 from twistedcam.wire.messages import Challenge, Hello
@@ -42,7 +45,7 @@ class StageTestCase(TestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.hub = Hub()
+        self.hub, self.door = Hub(), Hub()
         self.checker = InMemoryUsernamePasswordDatabaseDontUse(me=b"secret")
         self.admission = Admission(self.clock)
         self.slow = SlowGuard()
@@ -51,7 +54,7 @@ class StageTestCase(TestCase):
     def start(self, make_guard: Any) -> None:
         """Start the server."""
         self.factory = ViewerServerFactory(
-            self.clock, {"desk": self.hub, "door": Hub()}, self.hub, make_guard, self.admission
+            self.clock, {"desk": self.hub, "door": self.door}, self.hub, make_guard, self.admission
         )
         self.factory.doStart()
         self.addCleanup(self.factory.doStop)
@@ -286,6 +289,52 @@ class SlowCheckTests(StageTestCase):
         self.clock.advance(60)
         self.assertEqual(transport.value(), b"")
         self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class AnyOrderTests(StageTestCase):
+    """Whatever happens, in whatever order."""
+
+    def make_guard(self) -> IGuard:
+        return self.slow
+
+    def step(self, random: Random, viewers: list[ViewerConnection]) -> None:
+        """Let one thing happen."""
+        pending = [check for check in self.slow.checks if not check.called]
+        viewer = random.choice(viewers[-4:])
+        kinds = ("connect", "hello", "other", "time", "admit", "deny", "leave")
+        (kind,) = random.choices(kinds, weights=(3, 6, 1, 2, 6, 1, 1))
+        if kind == "connect":
+            viewers.append(connect(self.factory, IPv4Address("TCP", f"127.0.0.{random.randrange(1, 9)}", 1))[0])
+        elif kind == "hello":
+            viewer.dataReceived(random.choice((GOOD, GOOD, hello(camera="door"), hello(camera="cellar"))))
+        elif kind == "other":
+            viewer.dataReceived(random.choice((pack_json({"type": "ping"}), pack_json({"type": 1}), b"GET / HTTP")))
+        elif kind == "time":
+            self.clock.advance(random.choice((0.1, 0.5, 5)))
+        elif kind == "admit" and pending:
+            random.choice(pending).callback(random.choice((None, None, Challenge("n" * 32, "x"))))
+        elif kind == "deny" and pending:
+            random.choice(pending).errback(AccessDeniedError("no"))
+        elif kind == "leave" and viewer in self.factory.viewers:
+            viewer.connectionLost(connectionDone)
+
+    def test_places(self) -> None:
+        """The places that are taken are those of the connections, no more and no fewer; in the end there is none."""
+        self.admission.viewers.limit, self.admission.unauthenticated.limit = 2, 4
+        counts: Counter[int] = Counter()
+        for seed in range(200):
+            random, viewers = Random(seed), [connect(self.factory)[0]]
+            for _ in range(40):
+                self.step(random, viewers)
+                watched = len(self.hub) + len(self.door)
+                self.assertEqual(self.admission.viewers.taken, watched, seed)
+                self.assertEqual(watched, sum(viewer.is_watching for viewer in viewers), seed)
+                counts[watched] += 1
+                self.assertLessEqual(self.admission.unauthenticated.taken, 4)
+            for viewer in tuple(self.factory.viewers):
+                viewer.connectionLost(connectionDone)
+            self.assert_nothing_left()
+        self.assertEqual(set(counts), {0, 1, 2})  # or too little has happened
 
 
 class OpenTests(StageTestCase):
