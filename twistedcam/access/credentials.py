@@ -1,4 +1,4 @@
-"""What a viewer shows to be let in: a key or a password, and never to the wrong server."""
+"""What a viewer proves its right to watch with: a key or a password, never given to the wrong server."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from twistedcam.wire.messages import Challenge, Hello
 
 @implementer(ICredentials)
 class NoCredentials:
-    """For servers that ask for nothing."""
+    """For servers that ask for no credentials."""
 
     admits_frames = True
 
     def hello(self, plain: Hello, transport: Any) -> Hello:
-        """Nothing to add."""
+        """The plain hello."""
         return plain
 
     def answer(self, challenge: Challenge, plain: Hello, transport: Any) -> Hello:
-        """We have no key."""
+        """Raises L{AccessDeniedError}: there is no key."""
         raise AccessDeniedError("the server asks for a key: say --key")
 
 
 @implementer(ICredentials)
 class KeyCredentials:
-    """The key of a shared camera, for one connection: nothing is proved to a server that has not proved it first."""
+    """The key of a shared camera, for one connection: the server proves that it has the key before we do."""
 
     def __init__(self, secret: int) -> None:
         self._secret = secret
@@ -44,11 +44,11 @@ class KeyCredentials:
         self.admits_frames = False
 
     def hello(self, plain: Hello, transport: Any) -> Hello:
-        """Our nonce."""
+        """C{plain} with our nonce."""
         return replace(plain, nonce=self._nonce)
 
     def answer(self, challenge: Challenge, plain: Hello, transport: Any) -> Hello:
-        """Our proof, once the server's has been found good for the certificate it shows."""
+        """C{plain} with our proof, if the server's proof is valid for the certificate of this connection."""
         nonce = challenge.nonce
         certificate = fingerprint(Certificate.peerFromTransport(transport))
         if not is_proof(challenge.proof, prove(self._secret, "server", self._nonce, nonce, certificate)):
@@ -59,15 +59,15 @@ class KeyCredentials:
 
 
 def use_key(text: str) -> tuple[CertificateOptions, Callable[[], ICredentials]]:
-    """TLS for connections to a shared camera, and what is shown in each of them. Raises L{sharekey.KeyTextError}."""
-    # No authority vouches for the certificate: the server proves the key for it.
+    """TLS for connections to a shared camera, and what makes their credentials. Raises L{sharekey.KeyTextError}."""
+    # No authority has signed the certificate: the server proves with the key that it is its own.
     tls = CertificateOptions(verify=False, raiseMinimumTo=TLSVersion.TLSv1_2)
     return tls, partial(KeyCredentials, read_key(text))
 
 
 @implementer(ICredentials)
 class PasswordCredentials:
-    """A name and a password, which leave this machine over TLS only."""
+    """A name and a password, which leave this machine only over TLS."""
 
     admits_frames = True
 
@@ -76,11 +76,11 @@ class PasswordCredentials:
         self._password = password
 
     def hello(self, plain: Hello, transport: Any) -> Hello:
-        """Both."""
+        """C{plain} with name and password, unless others could read them."""
         if not ISSLTransport.providedBy(transport) and not is_local(transport.getPeer()):
             raise AccessDeniedError("a password is not sent to another machine without TLS: say --tls")
         return replace(plain, user=self._user, password=self._password)
 
     def answer(self, challenge: Challenge, plain: Hello, transport: Any) -> Hello:
-        """We have no key."""
+        """Raises L{AccessDeniedError}: there is no key."""
         raise AccessDeniedError("the server asks for a key and not for a password: say --key")
