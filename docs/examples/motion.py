@@ -1,5 +1,5 @@
 """
-Marks what moves before a camera, and serves the marked picture as a camera of its own.
+Mark what moves in the picture of a camera, and serve the result as another camera.
 
     python motion.py [SERVER [LISTEN]]
     python motion.py 127.0.0.1:9999 tcp:9998:interface=127.0.0.1
@@ -20,7 +20,7 @@ from twistedcam.codec import Image
 
 
 def marked(server: str) -> Iterator[Image]:
-    """The server's pictures, with a frame around each thing that moves."""
+    """The server's pictures, with a box around each thing that moves."""
     background = cv2.createBackgroundSubtractorMOG2(history=200, detectShadows=False)
     with twistedcam.Client(server) as client:
         for image in client:

@@ -1,5 +1,5 @@
 """
-A time-lapse: one picture every few seconds, made into a video of 25 a second at the end.
+A time-lapse: one picture every few seconds, in a video that shows 25 of them a second.
 
     python timelapse.py [SERVER [SECONDS [PICTURES [FILE]]]]
     python timelapse.py 127.0.0.1:9999 10 360 hour.mkv
@@ -17,7 +17,7 @@ FPS = 25
 
 
 def main() -> None:
-    """Take the pictures. The connection stays, so that none of them has to wait for the camera."""
+    """Take the pictures over one connection, so that none of them has to wait for the camera."""
     server = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9999"
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 10.0
     pictures = int(sys.argv[3]) if len(sys.argv) > 3 else 360
