@@ -23,7 +23,7 @@ from twisted.internet.testing import StringTransport
 from twistedcam import codec
 from twistedcam.access.sharekey import KeyTextError, read_key, write_key
 from twistedcam.client.connection import ServerConnectionFactory
-from twistedcam.client.session import Viewer
+from twistedcam.client.session import Session
 from twistedcam.codec import CodecError
 from twistedcam.frame import Frame, FrameError
 from twistedcam.hub import Hub
@@ -120,8 +120,8 @@ def check_server(messages: list[dict[str, Any]]) -> None:
 def check_viewer(messages: list[dict[str, Any]]) -> None:
     """Whatever a server says in JSON, the viewer takes it, passes it over or gives up."""
     clock = Clock()
-    viewer = Viewer(clock.seconds, lambda frame: None, lambda reason: None)
-    connection = ServerConnectionFactory(viewer, clock).buildProtocol(None)
+    session = Session(clock.seconds, lambda frame: None, lambda reason: None)
+    connection = ServerConnectionFactory(session, clock).buildProtocol(None)
     connection.makeConnection(StringTransport())
     for message in messages:
         connection.dataReceived(pack(json.dumps(message).encode()))

@@ -28,7 +28,7 @@ from twistedcam.access.guards import KeyGuard, PasswordGuard, make_portal
 from twistedcam.access.share import Share, load
 from twistedcam.access.sharekey import make_secret
 from twistedcam.client.connection import ServerConnectionFactory
-from twistedcam.client.session import Viewer
+from twistedcam.client.session import Session
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import Frame, stamp
 from twistedcam.hub import Hub
@@ -83,10 +83,10 @@ class AccessTests(TestCase):
             if not self.shown.called:
                 self.shown.callback(None)
 
-        viewer = Viewer(time.monotonic, show, self.failure.callback)
+        session = Session(time.monotonic, show, self.failure.callback)
         endpoint: Any = HostnameEndpoint(reactor, "127.0.0.1", port)
         endpoint = wrapClientTLS(tls, endpoint) if tls is not None else endpoint
-        factory = ServerConnectionFactory(viewer, reactor, make_credentials=make_credentials)  # type: ignore[arg-type]
+        factory = ServerConnectionFactory(session, reactor, make_credentials=make_credentials)  # type: ignore[arg-type]
         connection = await endpoint.connect(factory)
         self.addCleanup(connection.transport.abortConnection)
 

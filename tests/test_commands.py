@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import io
 import os
 import re
 import sys
@@ -17,11 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
-from twisted.python import usage
-from twisted.trial.unittest import TestCase
 
 from tests.processes import ProcessTestCase
-from twistedcam import client_tap
 from twistedcam.frame import NO_SIGNAL, Frame
 
 
@@ -324,7 +320,7 @@ class ShareTests(ProcessTestCase):
         Path(self.folder, "password").write_text("guess\n")
         for words, why in (
             (("--ca", "certificate.pem"), "name or password is wrong"),
-            ((), "certificate is not to be trusted"),
+            ((), "certificate is not trusted"),
         ):
             refused = self.twistd(*start, *words, "--password-file", "password")
             self.assertEqual(await refused.ended, 1)
@@ -349,58 +345,3 @@ def write_certificate(folder: Path) -> None:
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (folder / "key.pem").write_bytes(private)
     (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
-
-
-class OptionTests(TestCase):
-    """Options that are wrong are named with what to write instead, before anything starts."""
-
-    def refused(self, options: usage.Options, *words: str) -> str:
-        """The one line that says what is wrong."""
-        with self.assertRaises(usage.UsageError) as caught:
-            options.parseOptions(words)
-        message = str(caught.exception)
-        self.assertNotIn("\n", message)
-        return message
-
-    def test_viewer(self) -> None:
-        """The viewer's options."""
-        self.patch(sys, "stdin", io.StringIO())  # nobody sits there
-        for words, message in (
-            (("--port", "0"), "--port: '0' is not a whole number from 1 to 65535"),
-            (("--port", "http"), "--port: 'http'"),
-            (("--frames", "0"), "--frames: '0'"),
-            (("--endpoint", "carrier-pigeon:1"), "--endpoint: 'carrier-pigeon:1' is no endpoint"),
-            (("--snapshot", "picture.png"), "end with .jpg"),
-            (("--snapshot", "missing/picture.jpg"), "no folder"),
-            (("--max-message", "0"), "--max-message: '0'"),
-            (("--key", "1234"), "--key: a key has 24 letters and digits, this one has 4"),
-            (("--key", "28T5-CY4T-QKFF-04HM-ASW9-BF32"), "there is a typing error in it"),
-            (("--key", "28T5-CY4T-QKFF-04HM-ASW9-BF31", "--tls"), "a key needs neither --tls nor --user"),
-            (("--key", "-"), "--key: there is nobody to ask, set TWISTEDCAM_KEY"),
-            (("--ca", "authority.pem"), "of use with --tls only"),
-            (("--tls", "--ca", "missing.pem"), "--ca: missing.pem: No such file"),
-            (("--tls", "--ca", __file__), "holds no certificate in PEM"),
-            (("--user", "me", "--password-file", "missing"), "--password-file: "),
-        ):
-            self.assertIn(message, self.refused(client_tap.Options(), *words))
-
-    def test_key_from_the_environment(self) -> None:
-        """A key that is not to be seen in a list of processes comes from the environment."""
-        self.patch(os, "environ", {"TWISTEDCAM_KEY": "28T5-CY4T-QKFF-04HM-ASW9-BF31"})
-        options = client_tap.Options()
-        options.parseOptions(["--headless", "--key", "-"])
-        self.assertIsNotNone(options["tls_context"])
-
-    def test_help(self) -> None:
-        """The help has each option, in one of its groups."""
-        options = client_tap.Options()
-        told = options.getUsage(100)
-        for option in options.longOpt:
-            self.assertRegex(told, rf"--{option.rstrip('=')}[= \n]")
-        for group in options.groups:
-            self.assertIn(f"\n{group}:\n", told)
-
-    def test_no_display(self) -> None:
-        """Where no window can open, the way without one is named."""
-        self.patch(os, "environ", {})
-        self.assertIn("--headless", self.refused(client_tap.Options()))

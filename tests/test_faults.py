@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from twisted.application.internet import ClientService
 from twisted.application.service import MultiService
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXClientEndpoint
+from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
@@ -23,9 +22,10 @@ from twisted.trial.unittest import TestCase
 from tests.processes import ProcessTestCase, Running, turn
 from tests.raw_messages import pack_json
 from tests.server.peers import frame
+from twistedcam.client.address import Address
 from twistedcam.client.app import Program
-from twistedcam.client.connection import RETRY, ServerConnectionFactory
-from twistedcam.client.session import Viewer
+from twistedcam.client.connector import Connector
+from twistedcam.client.session import Session
 from twistedcam.client_tap import Options as ViewerOptions
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import stamp
@@ -316,21 +316,19 @@ class RestartTests(FaultTestCase):
         """Fifty viewers are all back after the server was killed and started again."""
         server = self.serve("--camera", "test")
         await server.said("listening on")
-        viewers = [Viewer(time.monotonic, lambda frame: None, self.fail) for _ in range(50)]
+        sessions = [Session(time.monotonic, lambda frame: None, self.fail) for _ in range(50)]
         services = MultiService()
-        path = os.path.join(self.folder, "camera")
-        for viewer in viewers:
-            factory = ServerConnectionFactory(viewer, reactor)  # type: ignore[arg-type]
-            endpoint = UNIXClientEndpoint(reactor, path)
-            ClientService(endpoint, factory, RETRY).setServiceParent(services)
+        address = Address(endpoint=f"unix:{os.path.join(self.folder, 'camera')}")
+        for session in sessions:
+            Connector(reactor, address, session).setServiceParent(services)
         services.startService()
         self.addCleanup(services.stopService)
-        while not all(viewer.received for viewer in viewers):
+        while not all(session.received for session in sessions):
             await turn()
         await self.finish(server)
-        seen = [viewer.received for viewer in viewers]
+        seen = [session.received for session in sessions]
         server = self.serve("--camera", "test")
-        while not all(viewer.received > before for viewer, before in zip(viewers, seen, strict=True)):
+        while not all(session.received > before for session, before in zip(sessions, seen, strict=True)):
             await turn()
         await self.ends_cleanly(server)
 
@@ -368,7 +366,7 @@ class HostileServerTests(TestCase):
         options = ViewerOptions()
         options.parseOptions(["--headless", "--port", str(port.getHost().port)])
         display, ended = RecordingDisplay(), Deferred[int]()
-        program = Program(options, reactor, ended.callback, display)
+        program = Program(options.config, reactor, time.monotonic, time.time, ended.callback, display)
         program.startService()
         self.addCleanup(program.stopService)
         return program, display, ended
@@ -376,10 +374,10 @@ class HostileServerTests(TestCase):
     async def test_flood(self) -> None:
         """Under thousands of frames a second the window shows the newest and q is heard."""
         program, display, ended = await self.program(Flood)
-        while program.viewer.received < 10_000:
+        while program.session.received < 10_000:
             await turn()
         assert program.window is not None
-        self.assertLess(program.window.shown, program.viewer.received)
+        self.assertLess(program.window.shown, program.session.received)
         display.keys.append("q")
         ended.addTimeout(5, reactor)  # type: ignore[arg-type]
         self.assertEqual(await ended, 0)
@@ -396,7 +394,7 @@ class HostileServerTests(TestCase):
                     self.transport.write(stamp(bomb, "bomb", sequence, 0.0).message)
 
         program, display, ended = await self.program(Bomber)
-        while program.viewer.received < 100:
+        while program.session.received < 100:
             await turn()
         assert program.window is not None
         self.assertEqual(program.window.shown, 0)
@@ -413,7 +411,7 @@ class HostileServerTests(TestCase):
 
         program, _, ended = await self.program(Endless)
         self.assertEqual(await ended, 1)
-        self.assertIn("18446744073709551615 bytes was announced", program.viewer.problem)
+        self.assertIn("18446744073709551615 bytes was announced", program.session.problem)
 
 
 class DiskTests(FaultTestCase):

@@ -13,7 +13,6 @@ from twisted.trial.unittest import TestCase
 
 from tests.processes import ProcessTestCase, turn
 from twistedcam import recording
-from twistedcam.client.recorder import Recorder
 from twistedcam.codec import encode_jpeg, encode_pickle
 from twistedcam.frame import Frame, stamp
 from twistedcam.recording import Recording, RecordingError
@@ -22,7 +21,7 @@ JPEG = encode_jpeg(np.zeros((48, 64, 3), np.uint8))
 
 
 def times(path: str | Path) -> list[float]:
-    """When each frame of a video is shown, decoded one and all."""
+    """When each frame of a video is shown, in seconds; all of them are decoded."""
     with av.open(str(path)) as container:
         return [round(float(frame.time or 0), 3) for frame in container.decode(video=0)]
 
@@ -45,7 +44,7 @@ class RecordingTests(TestCase):
             self.recording.add(frame if at is not None else Frame(frame.payload, width=64, height=48))
 
     def test_uneven(self) -> None:
-        """Each frame is at its own time of capture, and the file is as long as all of them."""
+        """Each frame is shown at its own time of capture, and the file has the length of all of them."""
         self.add(5.0, 5.04, 5.05, 7.0)
         self.recording.close()
         self.assertEqual(times(self.path), [0.0, 0.04, 0.05, 2.0])
@@ -61,13 +60,13 @@ class RecordingTests(TestCase):
             self.assertEqual(Frame.from_jpeg(bytes(packet)).captured, 5.0)
 
     def test_clock_set(self) -> None:
-        """Where the camera's clock was set, or tells nothing, the times of arrival hold; times always grow."""
+        """If the camera's clock was set, or there is none, times of arrival are used; times always grow."""
         self.add(5.0, 3605.0, 3605.1, 5.2, 5.2, None)
         self.recording.close()
         self.assertEqual(times(self.path), [0.0, 0.1, 0.2, 0.3, 0.301, 0.401])
 
     def test_pickle(self) -> None:
-        """A pickle's picture is recorded as well; a broken one is passed over."""
+        """A pickle's picture is recorded as well; a broken one is skipped."""
         for payload in (encode_pickle(np.zeros((48, 64, 3), np.uint8)), b"\x80\x04."):
             self.recording.add(Frame(payload, width=64, height=48))
         self.recording.close()
@@ -79,11 +78,11 @@ class RecordingTests(TestCase):
         self.assertFalse(os.path.exists(self.path))
 
     def test_check_path(self) -> None:
-        """What can be no recording is found out before there is a frame, and no file that is there is written to."""
+        """What cannot be a recording is refused before there is a frame, and no existing file is overwritten."""
         Path(self.path).write_bytes(b"kept")
         folder = os.path.dirname(self.path)
         for path, why in (
-            (self.path, "it is there already"),
+            (self.path, "exists already"),
             (os.path.join(folder, "video.mp4"), "end with .mkv"),
             (os.path.join(folder, "gone", "video.mkv"), "no folder"),
         ):
@@ -91,37 +90,17 @@ class RecordingTests(TestCase):
         self.assertEqual(Path(self.path).read_bytes(), b"kept")
 
     def test_without_the_library(self) -> None:
-        """Where PyAV is not installed, that is said with the way to have it."""
+        """If PyAV is not installed, the error says how to install it."""
         self.addCleanup(sys.modules.__setitem__, "av", sys.modules["av"])
         sys.modules["av"] = None  # type: ignore[assignment]
         self.assertRaisesRegex(RecordingError, "pip install av", recording.check_path, self.path)
-
-
-class RecorderTests(TestCase):
-    """Recordings one after the other."""
-
-    def test_problems(self) -> None:
-        """What cannot be recorded is told, and ends the recording; frames after that harm nothing."""
-        problems: list[str] = []
-        recorder = Recorder(problems.append)
-        folder = self.mktemp()
-        recorder.start(os.path.join(folder, "video.mkv"))
-        self.assertIn("no folder", problems.pop())
-        os.mkdir(folder)
-        recorder.start(os.path.join(folder, "video.mkv"))
-        self.assertTrue(recorder.status.startswith("REC 0:00 video.mkv"))
-        os.rmdir(folder)
-        recorder.add(stamp(JPEG, "desk", 1, 1.0))
-        self.assertIn("No such file", problems.pop())
-        recorder.add(stamp(JPEG, "desk", 2, 1.0))
-        self.assertEqual((recorder.status, recorder.stop(), problems), ("", "", []))
 
 
 class ProcessTests(ProcessTestCase):
     """The viewer as people start it."""
 
     async def test_record(self) -> None:
-        """--record writes each frame, and an end that is none leaves what was written so far."""
+        """--record writes each frame, and a viewer that is killed leaves what was written so far."""
         server = self.serve("--camera", "test")
         await server.said("listening on")
         self.assertEqual(await self.watch("--frames", "30", "--record", "whole.mkv").ended, 0)

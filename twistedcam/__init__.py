@@ -1,4 +1,4 @@
-"""A live-camera service: every viewer sees the camera as it is now."""
+"""A live-camera service: every viewer sees the camera as it is now. The public names are listed in docs/python.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     from twistedcam.app.api import ServeError, serve
     from twistedcam.client.api import Client, WatchError, watch
 
-__all__ = ["Client", "ServeError", "WatchError", "serve", "watch"]
+    __version__: str
+
+__all__ = ["Client", "ServeError", "WatchError", "__version__", "serve", "watch"]
 
 _MODULES = {
     "Client": "twistedcam.client.api",
@@ -20,7 +22,11 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    # Only what is asked for is imported: the commands start the sooner.
+    # Imported when first used: the commands start faster.
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("twistedcam")
     if name not in _MODULES:
         raise AttributeError(f"module 'twistedcam' has no attribute {name!r}")
     from importlib import import_module

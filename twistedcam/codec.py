@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from twistedcam import pickles
 from twistedcam.frame import Frame, FrameError, segments
+from twistedcam.interfaces import TwistedcamError
 from twistedcam.wire.framing import JPEG_FIRST_BYTE, PICKLE_FIRST_BYTE
 
 Image = NDArray[np.uint8]
@@ -21,7 +22,7 @@ _QUALITY_TO_KEEP = 95
 _DHT = 0xC4
 
 
-class CodecError(ValueError):
+class CodecError(TwistedcamError, ValueError):
     """An image cannot be encoded, or a payload cannot be decoded; the text says why."""
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from twistedcam.interfaces import TwistedcamError
 from twistedcam.wire.fields import MAX_TEXT, FieldError, as_count, as_seconds, as_text, load_object
 from twistedcam.wire.framing import pack
 
@@ -32,7 +33,7 @@ _SIZE = struct.Struct(">HH")
 _to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps would make one each time
 
 
-class FrameError(ValueError):
+class FrameError(TwistedcamError, ValueError):
     """A payload is not a valid frame; the text says what is wrong with it."""
 
 

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from twistedcam.wire.messages import Challenge, Hello
 
 
-class CameraError(Exception):
+class TwistedcamError(Exception):
+    """The base class of this package's errors; the text is one line for the person who looks at it."""
+
+
+class CameraError(TwistedcamError):
     """A camera cannot be opened or gives no picture; the text says why, and viewers are shown it."""
 
 
@@ -105,7 +109,17 @@ class IDisplay(Interface):
         """Take the window away."""
 
 
-class AccessDeniedError(Exception):
+class IOutput(Interface):
+    """One thing that a viewer does with the frames of its session."""
+
+    def frame(frame: Frame) -> None:
+        """Take the next frame; all calls come from the reactor's thread."""
+
+    def stop() -> None:
+        """Take no more frames and release what is held; a second call does nothing."""
+
+
+class AccessDeniedError(TwistedcamError):
     """A viewer is not let in; the text is what it is told."""
 
 

@@ -12,6 +12,8 @@ from typing import Any
 if sys.platform == "linux":
     import fcntl
 
+DEFAULT_PORT = 9999  # of a camstream server
+
 _SIOCGIFADDR = 0x8915  # linux/sockios.h
 
 

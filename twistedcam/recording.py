@@ -1,4 +1,4 @@
-"""Frames into a video file as they came: MJPEG in Matroska, each at its own time."""
+"""Frames in a video file, as they came: MJPEG in Matroska, each frame at its own time."""
 
 from __future__ import annotations
 
@@ -11,45 +11,47 @@ from typing import Any
 from twistedcam import codec
 from twistedcam.codec import CodecError
 from twistedcam.frame import Frame
+from twistedcam.interfaces import TwistedcamError
 
-# OpenCV's writer encodes each picture again and knows only even rates. Matroska takes
-# the frames themselves, each with its time, and is of use however it is broken off.
+# OpenCV's writer encodes each picture again, at a constant rate. Matroska takes the
+# frames themselves, each with its time, and can be played wherever it breaks off.
 SUFFIX = ".mkv"
 _MILLISECOND = Fraction(1, 1000)
 _CLUSTER = {"cluster_time_limit": "500", "flush_packets": "1"}
-# Times of capture are believed up to this difference from those of arrival: beyond it, a clock was set.
+# A time of capture that differs by more than this from that of arrival means that a clock was set.
 _LARGEST_JITTER_SECONDS = 5.0
 
 
-class RecordingError(Exception):
-    """A recording cannot be made, or not go on; the text says why."""
+class RecordingError(TwistedcamError):
+    """A recording cannot begin or go on; the text says why."""
 
 
 def check_path(path: str) -> None:
-    """Raise L{RecordingError} if there can be no recording at C{path}: found out before there is a frame to lose."""
+    """Raise L{RecordingError} if C{path} cannot be a recording, before there is a frame to lose."""
     _library()
     folder = os.path.dirname(path) or "."
     if not path.lower().endswith(SUFFIX):
         raise RecordingError(f"{path}: recordings are Matroska files, let the name end with {SUFFIX}")
     if os.path.exists(path):
-        raise RecordingError(f"{path}: it is there already, name another file")
+        raise RecordingError(f"{path}: this file exists already, name another one")
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise RecordingError(f"{path}: there is no folder {folder} that may be written to")
+        raise RecordingError(f"{path}: there is no folder {folder}, or it is not writable")
 
 
 def _library() -> Any:
     try:
         import av
     except ImportError:
-        raise RecordingError("to record takes PyAV, which is not here: pip install av") from None
+        raise RecordingError("recording needs PyAV, which is not installed: pip install av") from None
     return av
 
 
 class Recording:
     """
-    One file, which grows by each frame it is given; what was written stays whatever happens then.
+    One video file. What was written can be played, however the recording ends; without a frame there is no file.
 
-    A frame's time is that of its capture, or, where that is not to be used, what C{monotonic} says when it is added.
+    A frame is shown at the time of its capture or, without C{by_capture}, at the time C{monotonic} when it was added,
+    in seconds. Raises L{RecordingError} if C{path} cannot be a recording.
     """
 
     def __init__(self, path: str, monotonic: Callable[[], float] = time.monotonic, by_capture: bool = True) -> None:
@@ -66,11 +68,11 @@ class Recording:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """The length of the video."""
         return self._milliseconds / 1000
 
     def add(self, frame: Frame) -> None:
-        """Write C{frame}. Raises L{RecordingError}, after which there is no more to add."""
+        """Write C{frame}; a damaged one is skipped. Raises L{RecordingError}, after which nothing more can be added."""
         av = _library()
         try:
             jpeg = codec.as_jpeg(frame)
@@ -81,14 +83,14 @@ class Recording:
             packet.pts = packet.dts = self._next_time(frame)
             self._container.mux(packet)
         except CodecError:
-            return  # a damaged picture, as it is passed over elsewhere
-        except OSError as error:  # PyAV's own errors are these, too
+            return
+        except OSError as error:  # PyAV's own errors are of this kind, too
             self._container = None
             raise RecordingError(f"{self.path}: {os.strerror(error.errno) if error.errno else error}") from None
         self.frames += 1
 
     def close(self) -> None:
-        """End the file; its duration is written."""
+        """Finish the file: its duration is written. Raises L{RecordingError}."""
         container, self._container = self._container, None
         try:
             if container is not None:
@@ -103,7 +105,7 @@ class Recording:
         self._stream.pix_fmt, self._stream.time_base = "yuvj420p", _MILLISECOND
 
     def _next_time(self, frame: Frame) -> int:
-        """Milliseconds since the first frame, more for each."""
+        """Milliseconds since the first frame, always more than for the frame before."""
         arrival = self._monotonic()
         if self.frames:
             since = arrival - self._last_arrival

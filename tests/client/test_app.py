@@ -1,176 +1,258 @@
-"""The viewer's program, with a real server in the same process and a display of the test's."""
+"""The viewer's program, in memory: the test plays the server and the display, and moves the clock."""
 
 from __future__ import annotations
 
+import io
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.task import deferLater
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError  # noqa: A004
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
-from twistedcam.client import snapshot
+from tests.client.fakes import FakeServer, gray, messages
+from tests.raw_messages import pack_json
+from tests.test_recording import times
+from twistedcam.client.address import Address
 from twistedcam.client.app import Program
-from twistedcam.client_tap import Options
-from twistedcam.codec import encode_jpeg
-from twistedcam.frame import stamp
-from twistedcam.hub import Hub
-from twistedcam.server.factory import ViewerServerFactory
+from twistedcam.client.config import ClientConfig
+from twistedcam.frame import NO_SIGNAL, Frame
 from twistedcam.testing import RecordingDisplay
 
 
-class ProgramTests(TestCase):
-    """What is shown and done, from the connection to the end."""
-
-    timeout = 30
+class ProgramTestCase(TestCase):
+    """A program of which everything is the test's."""
 
     def setUp(self) -> None:
-        self.path = os.path.relpath(self.mktemp())
+        self.clock = Clock()
+        self.server = FakeServer()
         self.display = RecordingDisplay()
-        self.left: Deferred[int] = Deferred()
-        self.hub, self.door = Hub(), Hub()
+        self.statuses: list[int] = []
         self.sequence = 0
+        self.events = self.enterContext(capturedLogs())
 
-    async def serve(self) -> Any:
-        """A server of two cameras."""
-        hubs = {"desk": self.hub, "door": self.door}
-        factory = ViewerServerFactory(reactor, hubs, self.hub)  # type: ignore[arg-type]
-        port: Any = await serverFromString(reactor, f"unix:{self.path}").listen(factory)
-        self.addCleanup(port.stopListening)
-        return port
+    def lines(self) -> list[str]:
+        """What was logged."""
+        return [formatEvent(event) for event in self.events]
 
-    def program(self, *words: str) -> Program:
-        """The viewer, started."""
-        self.patch(os, "environ", {**os.environ, "WAYLAND_DISPLAY": "none"})
-        options = Options()
-        options.parseOptions(["--endpoint", f"unix:{self.path}", *words])
-        program = Program(options, reactor, self.left.callback, self.display)
+    def start(self, has_window: bool = True, **options: Any) -> Program:
+        """The program, started."""
+        config = ClientConfig(address=Address(endpoint=self.server), **options)
+        display = self.display if has_window else None
+        program = Program(config, self.clock, self.clock.seconds, self.clock.seconds, self.statuses.append, display)
+        # Files are written to the working directory: the test's own.
+        folder, before = self.mktemp(), os.getcwd()
+        os.mkdir(folder)
+        os.chdir(folder)
+        self.addCleanup(os.chdir, before)
         program.startService()
-        self.addCleanup(program.stopService)
+        self.addCleanup(self.finish, program)
         return program
 
-    def publish(self, lightness: int) -> None:
-        """One more frame."""
-        image = np.full((48, 64, 3), lightness, np.uint8)
-        self.hub.publish(stamp(encode_jpeg(image), "desk", self.sequence, reactor.seconds()))  # type: ignore
-        self.sequence += 1
+    def finish(self, program: Program) -> None:
+        """Stop the program, twice: nothing is left in the clock."""
+        program.stopService()
+        self.server.lose()
+        program.stopService()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    async def until(self, condition: Any) -> None:
-        """Let the reactor turn until C{condition} holds."""
-        while not condition():
-            await deferLater(reactor, 0.001)  # type: ignore[arg-type]
+    def give(self, lightness: int) -> None:
+        """One more frame from the server, taken now."""
+        self.sequence += 1
+        self.server.send(gray(lightness, self.sequence, self.clock.seconds()).message)
+        self.clock.advance(0)
+
+    def press(self, key: str) -> None:
+        """Press a key, and give it time."""
+        self.display.keys.append(key)
+        self.clock.advance(0.02)
 
     def shows(self, lightness: int) -> bool:
         """Whether a picture of this lightness is shown, without anything written on it."""
         image = self.display.images[-1]
         return abs(float(image.mean()) - lightness) < 1 and int(image.max()) - int(image.min()) < 3
 
-    async def test_show_and_quit(self) -> None:
-        """The window says that it waits for a picture, shows those that come, and q ends with status 0."""
-        await self.serve()
-        program = self.program()
-        await self.until(lambda: program.viewer.state == "connected")
-        self.assertEqual(program._notice(), "waiting for the first picture")
-        self.publish(100)
-        await self.until(lambda: self.shows(100))
-        self.assertEqual(program._notice(), "")
-        self.display.keys.append("q")
-        self.assertEqual(await self.left, 0)
 
-    async def test_status(self) -> None:
-        """The overlay tells camera, state, rate, age and what was dropped."""
-        await self.serve()
-        program = self.program()
-        await self.until(lambda: self.hub.is_watched)
-        self.publish(100)
-        self.sequence += 3
-        self.publish(110)
-        await self.until(lambda: self.shows(110) and program.viewer.newest.age is not None)  # type: ignore
-        name, fps, age, dropped = program._status(program.viewer.newest)
-        self.assertEqual((name, fps), ("desk: live", "1.0 fps"))
-        self.assertRegex(age, r"^age \d+ ms$")
-        self.assertEqual(dropped, f"{5 - program.window.shown} frames dropped")  # type: ignore[union-attr]
+class WindowTests(ProgramTestCase):
+    """With a window."""
 
-    async def test_next_camera(self) -> None:
-        """Key n goes on to the server's next camera, and round to the first; a new connection stays with it."""
-        port = await self.serve()
-        program = self.program()
-        await self.until(lambda: program.viewer.cameras == ["desk", "door"])
-        self.publish(100)
-        await self.until(lambda: self.shows(100))
-        self.display.keys.append("n")
-        await self.until(lambda: self.door.is_watched and not self.hub.is_watched)
-        self.door.publish(stamp(encode_jpeg(np.full((48, 64, 3), 50, np.uint8)), "door", 500, 1.0))
-        await self.until(lambda: program.viewer.newest is not None)
-        self.assertEqual((program.viewer.newest.camera, program.viewer.dropped), ("door", 0))  # type: ignore
-        await port.stopListening()
-        await self.until(lambda: program.viewer.state == "reconnecting")
-        await self.serve()
-        await self.until(lambda: self.door.is_watched and not self.hub.is_watched)
-        self.door.publish(stamp(encode_jpeg(np.full((48, 64, 3), 50, np.uint8)), "door", 501, 1.0))
-        await self.until(lambda: program.viewer.newest is not None and program.viewer.cameras)
-        self.display.keys.append("n")
-        await self.until(lambda: self.hub.is_watched and not self.door.is_watched)
+    def test_show_and_quit(self) -> None:
+        """The window says that it waits for a picture, shows those that come, and q ends with status 0, once."""
+        self.start()
+        self.assertFalse(self.shows(32))
+        self.give(100)
+        self.assertTrue(self.shows(100))
+        self.press("q")
+        self.press("q")
+        self.assertEqual(self.statuses, [0])
 
-    async def test_record(self) -> None:
-        """Key r records until it is pressed again, and the picture says so meanwhile."""
-        path = self.mktemp() + ".mkv"
-        self.patch(snapshot, "name_for", lambda frame, suffix: path)
-        await self.serve()
-        program = self.program()
-        await self.until(lambda: self.hub.is_watched)
-        self.publish(100)
-        await self.until(lambda: self.shows(100))
-        self.display.keys.append("r")
-        await self.until(lambda: program._recorder.is_recording)
-        for _ in range(5):
-            received = program.viewer.received
-            self.publish(120)
-            await self.until(lambda received=received: program.viewer.received > received)
-        await self.until(lambda: not self.shows(120) and self.display.images[-1].mean() > 100)
-        self.display.keys.append("r")
-        await self.until(lambda: not program._recorder.is_recording)
-        self.assertGreater(os.path.getsize(path), 500)
-
-    async def test_reconnecting(self) -> None:
-        """When the server goes, the picture says so; when another comes, the first old picture is not taken for new."""
-        port = await self.serve()
-        program = self.program()
-        await self.until(lambda: self.hub.is_watched)
-        self.publish(100)
-        await self.until(lambda: self.shows(100))
-        await port.stopListening()
-        await self.until(lambda: program._notice().startswith("reconnecting: "))
-        await self.until(lambda: not self.shows(100))
-        await self.serve()
-        await self.until(lambda: program.viewer.state == "connected")
-        self.assertEqual(program._notice(), "waiting for the first picture")
-        self.publish(120)
-        await self.until(lambda: self.shows(120))
-
-    async def test_closed(self) -> None:
+    def test_closed(self) -> None:
         """Closing the window is the end, with status 0."""
-        await self.serve()
-        self.program()
+        self.start()
         self.display.open = False
-        self.assertEqual(await self.left, 0)
+        self.clock.advance(0.02)
+        self.assertEqual(self.statuses, [0])
 
-    async def test_unknown_camera(self) -> None:
-        """What cannot be had ends the program with status 1."""
-        await self.serve()
-        self.program("--camera", "cellar")
-        self.assertEqual(await self.left, 1)
+    def test_status(self) -> None:
+        """The overlay tells camera, state, rate, age, and what was dropped on the way or not shown."""
+        program = self.start()
+        ping = messages(self.server.transport)[-1]
+        self.server.send(pack_json({"type": "pong", "sent": ping["sent"], "clock": 5000.0}))
+        self.server.send(gray(100, 1, captured=5000.0).message)
+        self.clock.advance(0)
+        self.server.send(gray(100, 2, captured=5000.0).message + gray(110, 6, captured=5000.0).message)
+        self.clock.advance(0)
+        self.clock.advance(0.5)
+        newest = program.session.newest
+        assert newest is not None
+        self.assertEqual(program._status(newest), ["desk: live", "1.5 fps", "age 500 ms", "4 frames dropped"])
 
-    async def test_snapshot_folder_gone(self) -> None:
+    def test_reconnecting(self) -> None:
+        """When the server goes the picture says so; when it is back an old picture is not taken for a new one."""
+        program = self.start()
+        self.give(100)
+        self.server.error = ConnectionRefusedError()
+        self.server.lose()
+        self.clock.advance(0.02)
+        self.assertEqual(program._notice(), "reconnecting: the server ended the connection")
+        self.assertFalse(self.shows(100))
+        self.clock.advance(3)
+        self.assertEqual(program._notice(), "reconnecting: nothing listens at desk:9999, is the server running?")
+        self.server.error = None
+        self.clock.advance(6)
+        self.assertEqual(program._notice(), "waiting for the first picture")
+        self.give(120)
+        self.assertTrue(self.shows(120))
+
+    def test_next_camera(self) -> None:
+        """Key n goes on to the server's next camera, and round to the first; a new connection stays with it."""
+        program = self.start()
+        self.server.send(pack_json({"type": "cameras", "cameras": ["desk", "door"]}))
+        self.give(100)
+        messages(self.server.transport)
+        self.press("n")
+        self.assertEqual(messages(self.server.transport), [{"type": "hello", "camera": "door"}])
+        self.server.send(gray(50, 500, camera="door").message)
+        self.assertEqual(program.session.dropped, 0)
+        self.server.lose()
+        self.clock.advance(2)
+        self.assertEqual(messages(self.server.transport)[0], {"type": "hello", "camera": "door"})
+        self.server.send(gray(50, 501, camera="door").message)
+        self.press("n")
+        self.assertEqual(messages(self.server.transport)[-1], {"type": "hello", "camera": "desk"})
+
+    def test_no_other_camera(self) -> None:
+        """Without another camera key n says so."""
+        self.start()
+        self.give(100)
+        self.server.send(pack_json({"type": "cameras", "cameras": ["desk"]}))
+        messages(self.server.transport)
+        self.press("n")
+        self.assertEqual(messages(self.server.transport), [])
+        self.assertFalse(self.shows(100))
+
+    def test_record(self) -> None:
+        """Key r records until it is pressed again, and the picture says so meanwhile."""
+        program = self.start()
+        self.press("r")
+        self.assertFalse(program.recorder.is_recording)  # there is no picture yet
+        self.clock.advance(3)
+        self.give(100)
+        self.press("r")
+        for _ in range(5):
+            self.give(120)
+            self.clock.advance(0.1)
+        self.assertFalse(self.shows(120))
+        self.press("r")
+        (name,) = os.listdir(".")
+        self.assertRegex(name, r"^desk-\d+-\d+\.mkv$")
+        self.assertEqual(len(times(name)), 5)
+        self.assertIn(f"recorded: ./{name}, 5 frames, 0.4 s", self.lines())
+
+    def test_recording_fails(self) -> None:
+        """With a window a recording that cannot go on is told in it, and is not the end."""
+        self.start(record=os.path.abspath("gone/video.mkv"))
+        self.give(100)
+        self.clock.advance(0.02)
+        self.assertFalse(self.shows(100))
+        self.assertEqual(self.statuses, [])
+
+
+class HeadlessTests(ProgramTestCase):
+    """Without a window."""
+
+    def test_frames(self) -> None:
+        """After so many frames it ends with status 0, and says what it saw."""
+        program = self.start(has_window=False, frames=3)
+        for _ in range(5):
+            self.give(100)
+            self.clock.advance(0.5)
+        self.assertEqual(self.statuses, [0])
+        self.assertEqual(program.session.received, 3)
+        program.stopService()
+        self.assertEqual(self.lines()[-1], "3 frames in 2.5 s, 0.80 fps, 0 dropped, age unknown")
+
+    def test_snapshot(self) -> None:
+        """A snapshot of the first frame is the end; that it shows a card is said."""
+        path = os.path.abspath(self.mktemp() + ".jpg")
+        self.start(has_window=False, snapshot=path)
+        card = gray(50, 1, state=NO_SIGNAL, reason="no such camera", since=0.0)
+        self.server.send(card.message)
+        self.assertEqual((self.statuses, Frame.from_jpeg(Path(path).read_bytes()).sequence), ([0], 1))
+        self.assertIn(f"snapshot written: {path} (it shows no live picture: no such camera)", self.lines())
+
+    def test_snapshot_folder_gone(self) -> None:
         """A snapshot that cannot be written after all ends with status 1."""
-        await self.serve()
-        folder = self.mktemp()
-        os.mkdir(folder)
-        self.program("--snapshot", os.path.join(folder, "x.jpg"))
-        os.rmdir(folder)
-        await self.until(lambda: self.hub.is_watched)
-        self.publish(100)
-        self.assertEqual(await self.left, 1)
+        self.start(has_window=False, snapshot=os.path.abspath("gone/x.jpg"))
+        self.give(100)
+        self.assertEqual(self.statuses, [1])
+
+    def test_time_lapse(self) -> None:
+        """Pictures are written every so many seconds."""
+        self.start(has_window=False, snapshot_every=2.0)
+        for _ in range(5):
+            self.give(100)
+            self.clock.advance(1)
+        self.assertEqual(len(os.listdir(".")), 3)
+
+    def test_record(self) -> None:
+        """A recording goes on until the end."""
+        path = os.path.abspath(self.mktemp() + ".mkv")
+        program = self.start(has_window=False, record=path, frames=2)
+        for _ in range(2):
+            self.give(100)
+            self.clock.advance(1)
+        program.stopService()
+        self.assertEqual((times(path), self.statuses), ([0.0, 1.0], [0]))
+
+    def test_recording_fails(self) -> None:
+        """A recording that cannot be made is the end, with status 1."""
+        self.start(has_window=False, record=os.path.abspath("gone/video.mkv"))
+        self.give(100)
+        self.assertEqual(self.statuses, [1])
+        self.assertRegex(self.lines()[-1], "^not recorded: .*no folder")
+
+    def test_list(self) -> None:
+        """The names of the server's cameras are printed, and that is all."""
+        shown = io.StringIO()
+        self.patch(sys, "__stdout__", shown)
+        self.start(has_window=False, lists_cameras=True)
+        self.server.send(pack_json({"type": "cameras", "cameras": ["desk", "door"]}))
+        self.assertEqual((shown.getvalue(), self.statuses), ("desk\ndoor\n", [0]))
+
+    def test_refused(self) -> None:
+        """What another attempt would not change ends with status 1 and one line."""
+        self.start(has_window=False, camera="cellar")
+        self.server.send(pack_json({"type": "refused", "reason": "there is no camera 'cellar' here"}))
+        self.assertEqual(self.statuses, [1])
+        self.assertIn("the server refuses us: there is no camera 'cellar' here", self.lines())
+
+    def test_unknown_host(self) -> None:
+        """A host that is not known ends with status 1 and advice."""
+        self.server.error = DNSLookupError("no results")
+        self.start(has_window=False)
+        self.assertEqual(self.statuses, [1])
+        self.assertIn("the host of desk:9999 is not known: check the spelling, or use its IP address", self.lines())

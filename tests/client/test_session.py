@@ -1,41 +1,16 @@
-"""The viewer: newest frame, true age, and what it makes of servers of every kind."""
+"""The newest frame, its true age, and the state of the connection."""
 
 from __future__ import annotations
 
-import json
-import pickle
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import ConnectionDone, ConnectionRefusedError  # noqa: A004
-from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
-from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
-from zope.interface import implementer
+from twisted.trial.unittest import SynchronousTestCase
 
-from tests.raw_messages import pack_json
-from twistedcam.client.connection import ReportingEndpoint, ServerConnection, ServerConnectionFactory
-from twistedcam.client.session import CONNECTED, CONNECTING, RECONNECTING, ServerClock, Viewer
-from twistedcam.codec import encode_jpeg
-from twistedcam.frame import Frame, stamp
-from twistedcam.wire.framing import PREFIX, pack
-
-GOLDEN = Path(__file__).parents[1] / "golden"
-LOST = Failure(ConnectionDone())
-JPEG = encode_jpeg(np.zeros((24, 32, 3), np.uint8))
-ARRAY = pickle.dumps(np.zeros((24, 32, 3), np.uint8))
+from tests.client.fakes import gray
+from twistedcam.client.session import CONNECTED, CONNECTING, RECONNECTING, ServerClock, Session
+from twistedcam.frame import Frame
 
 
-def frame(sequence: int, captured: float = 0.0) -> bytes:
-    """The message of a real frame."""
-    return stamp(JPEG, "desk", sequence, captured).message
-
-
-class ServerClockTests(TestCase):
+class ServerClockTests(SynchronousTestCase):
     """The server's clock, from pings."""
 
     def test_unknown(self) -> None:
@@ -60,266 +35,77 @@ class ServerClockTests(TestCase):
         self.assertAlmostEqual(clock.offset, 1000 - 3600.1)
 
 
-class ConnectionTests(TestCase):
-    """One connection to a server that the test plays."""
+class SessionTests(SynchronousTestCase):
+    """A session without a connection: the test calls what a connection would."""
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.frames: list[Frame] = []
         self.failures: list[str] = []
-        self.viewer = self.make_viewer()
+        self.told = 0
+        self.session = Session(self.clock.seconds, self.frames.append, self.failures.append, on_cameras=self.tell)
 
-    def make_viewer(self, **options: Any) -> Viewer:
-        """A viewer that keeps what it is told."""
-        return Viewer(self.clock.seconds, self.frames.append, self.failures.append, **options)
-
-    def connect(self, **options: Any) -> tuple[ServerConnection, StringTransport]:
-        """The viewer's connection."""
-        connection = ServerConnectionFactory(self.viewer, self.clock, **options).buildProtocol(None)
-        transport = StringTransport()
-        connection.makeConnection(transport)
-        return connection, transport
-
-    def sent(self, transport: StringTransport) -> list[dict[str, Any]]:
-        """The JSON messages sent since the last call."""
-        content, messages = transport.value(), []
-        transport.clear()
-        while content:
-            (length,) = PREFIX.unpack(content[:8])
-            messages.append(json.loads(content[8 : 8 + length]))
-            content = content[8 + length :]
-        return messages
-
-    def test_hello_and_pings(self) -> None:
-        """A viewer says hello, and pings at once and each second; after that nothing is left in the clock."""
-        connection, transport = self.connect(camera="desk")
-        self.assertEqual(self.sent(transport), [{"type": "hello", "camera": "desk"}, {"type": "ping", "sent": 0.0}])
-        self.clock.advance(1)
-        self.assertEqual(self.sent(transport), [{"type": "ping", "sent": 1.0}])
-        connection.connectionLost(LOST)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_first_pings(self) -> None:
-        """The first few pongs are each answered with another ping, later ones are not."""
-        connection, transport = self.connect()
-        pings = 0
-        for _ in range(10):
-            for message in self.sent(transport):
-                if message["type"] == "ping":
-                    pings += 1
-                    connection.dataReceived(pack_json({"type": "pong", "sent": message["sent"], "clock": 1.0}))
-        self.assertEqual(pings, 4)
-
-    def test_newest_frame(self) -> None:
-        """Frames are handed on as they come, and the newest is kept."""
-        connection, _ = self.connect()
-        connection.dataReceived(frame(1) + frame(2))
-        self.assertEqual([got.sequence for got in self.frames], [1, 2])
-        self.assertIs(self.viewer.newest, self.frames[1])
-        self.assertEqual((self.viewer.received, self.viewer.dropped), (2, 0))
-
-    def test_dropped(self) -> None:
-        """Gaps in the numbers are frames dropped; a server that begins anew has dropped none."""
-        connection, _ = self.connect()
-        connection.dataReceived(frame(1) + frame(5) + frame(6))
-        self.assertEqual(self.viewer.dropped, 3)
-        connection.connectionLost(LOST)
-        connection, _ = self.connect()
-        connection.dataReceived(frame(500) + frame(501))
-        self.assertEqual(self.viewer.dropped, 3)
-
-    def test_age(self) -> None:
-        """A frame's age is by the server's clock, wherever ours stands."""
-        connection, _ = self.connect()
-        connection.dataReceived(frame(1, captured=5000.0))
-        self.assertIsNone(self.frames[0].age)
-        self.clock.advance(0.02)
-        connection.dataReceived(pack_json({"type": "pong", "sent": 0.0, "clock": 5000.11}))
-        self.clock.advance(1)
-        age = self.frames[0].age
-        assert age is not None
-        self.assertAlmostEqual(age, 1.12)
-        self.assertIsNone(Frame.from_jpeg(JPEG).age)
-
-    def test_age_after_the_clock_was_set(self) -> None:
-        """When the server's clock is set, no wrong age is told: none until the next pong, and then the right one."""
-        for jump in (-3600.0, 3600.0):
-            connection, _ = self.connect()
-            start = self.clock.seconds()
-            connection.dataReceived(pack_json({"type": "pong", "sent": start, "clock": 5000.0}))
-            connection.dataReceived(frame(1, captured=4999.95) + frame(2, captured=5000.0 + jump))
-            self.assertIsNone(self.frames[-1].age)
-            connection.dataReceived(pack_json({"type": "pong", "sent": start, "clock": 5000.05 + jump}))
-            age = self.frames[-1].age
-            assert age is not None
-            self.assertAlmostEqual(age, 0.05)
-            connection.connectionLost(LOST)
-
-    def test_fps(self) -> None:
-        """The rate is that of the last two seconds."""
-        connection, _ = self.connect()
-        for sequence in range(100):
-            self.clock.advance(0.1)
-            connection.dataReceived(frame(sequence))
-        self.assertIn(self.viewer.fps(), (9.5, 10, 10.5))
-        self.clock.advance(2.1)
-        self.assertEqual(self.viewer.fps(), 0)
+    def tell(self) -> None:
+        """Count."""
+        self.told += 1
 
     def test_states(self) -> None:
-        """Connecting, connected, reconnecting; and the reason is told."""
-        self.assertEqual(self.viewer.state, CONNECTING)
-        self.viewer.disconnected("refused")
-        self.assertEqual((self.viewer.state, self.viewer.problem), (CONNECTING, "refused"))
-        connection, _ = self.connect()
-        self.assertEqual((self.viewer.state, self.viewer.problem), (CONNECTED, ""))
-        connection.dataReceived(frame(1))
-        connection.connectionLost(LOST)
-        self.assertEqual((self.viewer.state, self.viewer.problem), (RECONNECTING, "the server ended the connection"))
+        """It is connecting, connected, or reconnecting, and has a problem while it is not connected."""
+        session = self.session
+        self.assertEqual((session.state, session.problem), (CONNECTING, ""))
+        session.disconnected("refused")
+        self.assertEqual((session.state, session.problem), (CONNECTING, "refused"))
+        session.connected()
+        self.assertEqual((session.state, session.problem), (CONNECTED, ""))
+        session.disconnected("lost")
+        self.assertEqual((session.state, session.problem), (RECONNECTING, "lost"))
 
-    def test_server_without_a_word(self) -> None:
-        """A server that ends the connection without a word may be one that waits for TLS."""
-        connection, _ = self.connect()
-        connection.connectionLost(LOST)
-        self.assertIn("if it speaks TLS, say --key or --tls", self.viewer.problem)
-        self.assertEqual(self.failures, [])
-        connection, _ = self.connect()
-        connection.dataReceived(b"\x15\x03\x03\0\x02\x02\x46")
-        connection.connectionLost(LOST)
-        self.assertEqual(self.failures, ["the server speaks TLS: say --key, or --tls"])
+    def test_frames(self) -> None:
+        """The newest frame is kept until the next connection; missing numbers are counted, but not across it."""
+        session = self.session
+        session.connected()
+        for sequence in (1, 2, 5):
+            session.receive(gray(50, sequence).payload)
+        self.assertIs(session.newest, self.frames[-1])
+        self.assertEqual((session.received, session.dropped), (3, 2))
+        session.connected()
+        self.assertIsNone(session.newest)
+        session.receive(gray(50, 100).payload)
+        self.assertEqual((session.received, session.dropped), (4, 2))
 
-    def test_broken_frame(self) -> None:
-        """A broken frame is counted and passed over; the next one is shown."""
-        connection, transport = self.connect()
-        connection.dataReceived((GOLDEN / "broken-jpeg.wire").read_bytes())
-        self.assertEqual((self.viewer.broken, [got.sequence for got in self.frames]), (1, [8]))
-        self.assertFalse(transport.disconnected)
-
-    def failure(self, *content: bytes, **options: Any) -> str:
-        """Why the viewer gave up when it received C{content}."""
-        connection, transport = self.connect(**options)
-        for portion in content:
-            connection.dataReceived(portion)
-        self.assertTrue(transport.disconnected)
-        (reason,) = self.failures
-        self.assertNotIn("\n", reason)
-        return reason
-
-    def test_web_server(self) -> None:
-        """A web server is known by what it answers, and our hello makes it answer."""
-        self.assertIn(
-            "no camstream server, it says 'HTTP/1.1'", self.failure((GOLDEN / "web-server.wire").read_bytes())
-        )
-        _, transport = self.connect()
-        self.assertIn(b"\r\n\r\n", transport.value())
-
-    def test_over_the_cap(self) -> None:
-        """A message above the limit is refused, and the limit can be set."""
-        self.assertIn("67108865", self.failure((GOLDEN / "over-the-cap.wire").read_bytes()))
-        self.failures.clear()
-        self.assertIn("limit is 1000", self.failure(PREFIX.pack(1001), max_message_bytes=1000))
-
-    def test_garbage(self) -> None:
-        """A message of no known kind is the end."""
-        self.assertIn("byte 47", self.failure((GOLDEN / "garbage.wire").read_bytes()))
-
-    def test_refused(self) -> None:
-        """What the server says when it refuses us is what the user is told."""
-        reason = self.failure(pack_json({"type": "refused", "reason": "there is no camera 'x' here"}))
-        self.assertEqual(reason, "the server refuses us: there is no camera 'x' here")
-
-    def test_refused_for_now(self) -> None:
-        """A server that is full is tried again, and what it says is shown meanwhile."""
-        connection, transport = self.connect()
-        connection.dataReceived(pack_json({"type": "refused", "reason": "2 are watching", "again": True}))
-        self.assertTrue(transport.disconnecting)
-        connection.connectionLost(LOST)
-        self.assertEqual(self.failures, [])
-        self.assertEqual(self.viewer.problem, "the server refuses us: 2 are watching")
-
-    def test_strange_pongs(self) -> None:
-        """Pongs that answer nothing, or tell no time, are the end and no crash."""
-        for pong in (
-            b'{"type":"pong"}',
-            b'{"type":"pong","sent":-5.0,"clock":1}',
-            b'{"type":"pong","sent":99.0,"clock":1}',
-            b'{"type":"pong","sent":0.0,"clock":"noon"}',
-            b'{"type":"pong","sent":0.0,"clock":NaN}',
-            b'{"type":"pong","sent":NaN,"clock":1}',
-            b'{"type":"pong","sent":0.0,"clock":1' + b"0" * 400 + b"}",
-        ):
-            self.failures.clear()
-            self.failure(pack(pong))
-
-    def test_pickles_refused(self) -> None:
-        """A server that sends only pickles is refused after a moment, with the option that would admit them."""
-        connection, transport = self.connect()
-        connection.dataReceived(pack(ARRAY))
-        self.assertEqual(self.failures, [])
-        self.clock.advance(2)
-        connection.dataReceived(pack(ARRAY))
-        self.assertTrue(transport.disconnected)
-        self.assertIn("--allow-pickle", self.failures[0])
-        self.assertEqual(self.frames, [])
-
-    def test_pickles_until_the_hello_is_read(self) -> None:
-        """Pickles from before the server read our hello are passed over unread."""
-        connection, transport = self.connect()
-        connection.dataReceived(pack(b"\x80\x04 whatever") + frame(1))
-        self.clock.advance(5)
-        connection.dataReceived(frame(2))
-        self.assertFalse(transport.disconnected)
-        self.assertEqual(len(self.frames), 2)
-
-    def test_pickles_allowed(self) -> None:
-        """Where pickles are allowed, arrays are shown and counted, and others are broken frames."""
-        self.viewer = self.make_viewer(allow_pickle=True)
-        connection, _ = self.connect()
-        connection.dataReceived(pack(ARRAY) + pack(pickle.dumps(print)) + pack(ARRAY))
-        self.assertEqual([(got.sequence, got.width, got.height) for got in self.frames], [(0, 32, 24), (1, 32, 24)])
-        self.assertEqual(self.viewer.broken, 1)
-
-    def test_silent_server(self) -> None:
-        """A server that answered pings and falls silent is given up within 5 s: its host may be gone."""
-        connection, transport = self.connect()
-        connection.dataReceived(pack_json({"type": "pong", "sent": 0.0, "clock": 1.0}))
-        self.clock.pump([1] * 3)
-        self.assertFalse(transport.disconnected)
+    def test_fps(self) -> None:
+        """The rate is exactly that of the last two seconds."""
+        for _ in range(40):
+            self.clock.advance(0.125)
+            self.session.receive(gray(50).payload)
+        self.assertEqual(self.session.fps(), 8.0)
         self.clock.advance(1)
-        self.assertTrue(transport.disconnected)
-        connection.connectionLost(LOST)
-        self.assertEqual(self.failures, [])
-        self.assertIn("nothing was heard", self.viewer.problem)
+        self.assertEqual(self.session.fps(), 4.0)
 
-    def test_server_without_pongs(self) -> None:
-        """A server that never answers pings, as the tutorial's, is not given up for its silence."""
-        _, transport = self.connect()
-        self.clock.pump([1] * 100)
-        self.assertFalse(transport.disconnected)
+    def test_age(self) -> None:
+        """The age is by the server's clock, and goes on while time does."""
+        self.session.connected()
+        self.clock.advance(10)
+        self.session.pong(sent=9.5, clock=5000.0)
+        self.session.receive(gray(50, captured=5000.0).payload)
+        self.assertEqual(self.frames[0].age, 0.25)
+        self.clock.advance(2)
+        self.assertEqual((self.frames[0].age, self.session.server_time()), (2.25, 5002.25))
 
-    def test_stopped(self) -> None:
-        """After the end nothing is taken, told or complained of."""
-        connection, _ = self.connect()
-        self.viewer.stop()
-        connection.dataReceived(frame(1) + pack(b"x"))
-        connection.connectionLost(LOST)
-        self.assertEqual((self.frames, self.failures), ([], []))
+    def test_broken(self) -> None:
+        """A broken frame is counted and skipped."""
+        self.session.receive(b"\xff\xd8")
+        self.assertEqual((self.session.broken, self.frames), (1, []))
 
+    def test_cameras(self) -> None:
+        """The names of the server's cameras are kept, and reported."""
+        self.session.cameras_received(("desk", "door"))
+        self.assertEqual((self.session.cameras, self.told), (("desk", "door"), 1))
 
-@implementer(IStreamClientEndpoint)
-class Refusing:
-    """An endpoint where nothing listens."""
-
-    def connect(self, factory: Any) -> Deferred[Any]:
-        return fail(ConnectionRefusedError())
-
-
-class ReportingEndpointTests(TestCase):
-    """An endpoint that tells why it failed."""
-
-    def test_reported(self) -> None:
-        """A failure is reported, and goes on to the caller."""
-        told: list[Failure] = []
-        endpoint = ReportingEndpoint(Refusing(), told.append)
-        self.failureResultOf(endpoint.connect(None), ConnectionRefusedError)  # type: ignore[arg-type]
-        self.assertEqual(len(told), 1)
-        self.assertIn("Refusing", repr(endpoint))
+    def test_over(self) -> None:
+        """After its end nothing is taken or reported."""
+        self.session.stop()
+        self.session.receive(gray(50).payload)
+        self.session.cameras_received(("desk",))
+        self.session.fail("refused")
+        self.assertEqual((self.frames, self.told, self.failures), ([], 0, []))

@@ -1,4 +1,4 @@
-"""Snapshots: whole, or not at all."""
+"""Snapshots: written whole, or not at all."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
 
 from twistedcam.client import snapshot
-from twistedcam.client.snapshot import SnapshotError
+from twistedcam.client.snapshot import Snapshot, SnapshotError
 from twistedcam.codec import encode_pickle
 from twistedcam.frame import Frame
+from twistedcam.interfaces import IOutput
 
 FRAME = Frame.from_jpeg((Path(__file__).parents[1] / "golden" / "frame.jpg").read_bytes())
 
@@ -27,7 +29,7 @@ class SnapshotTests(TestCase):
         self.path = os.path.join(self.folder, "picture.jpg")
 
     def test_written(self) -> None:
-        """The file is the frame as it came, metadata and all, and readable for whom the umask lets."""
+        """The file is the frame as it came, metadata and all, with the permissions of the umask."""
         snapshot.write(FRAME, self.path)
         self.assertEqual(Path(self.path).read_bytes(), FRAME.payload)
         mask = os.umask(0)
@@ -60,7 +62,7 @@ class SnapshotTests(TestCase):
         self.assertRaises(SnapshotError, snapshot.write, FRAME, os.path.join(self.folder, "gone", "x.jpg"))
 
     def test_check_path(self) -> None:
-        """What cannot be a snapshot is found out before there is a frame."""
+        """What cannot be a snapshot is refused before there is a frame."""
         snapshot.check_path(self.path)
         snapshot.check_path("x.JPEG")
         folder = os.path.join(self.folder, "folder.jpg")
@@ -73,12 +75,44 @@ class SnapshotTests(TestCase):
             with self.assertRaisesRegex(SnapshotError, why):
                 snapshot.check_path(path)
 
-    def test_names(self) -> None:
-        """Names come from the camera and the time, harm no folder, and are never those of files that are there."""
-        first = snapshot.name_for(Frame(b"", camera="../../etc/pass wd"), self.folder)
-        self.assertEqual(os.path.dirname(first), self.folder)
-        self.assertNotIn(" ", first)
-        Path(first).write_bytes(b"")
-        second = snapshot.name_for(Frame(b"", camera="../../etc/pass wd"), self.folder)
-        self.assertNotEqual(first, second)
-        self.assertIn("snapshot-", snapshot.name_for(Frame(b""), self.folder))
+    def test_broken(self) -> None:
+        """A frame that cannot be made a JPEG is reported, and leaves no file."""
+        self.assertRaises(SnapshotError, snapshot.write, Frame(b"\x80\x04."), self.path)
+        self.assertEqual(os.listdir(self.folder), [])
+
+
+class OutputTests(TestCase):
+    """One snapshot as an output."""
+
+    def setUp(self) -> None:
+        folder = self.mktemp()
+        os.mkdir(folder)
+        self.path = os.path.join(folder, "picture.jpg")
+        self.written = 0
+        self.failures: list[str] = []
+        self.output = Snapshot(self.path, self.count, self.failures.append)
+
+    def count(self) -> None:
+        """Count."""
+        self.written += 1
+
+    def test_first_frame(self) -> None:
+        """The first frame is written, and no other."""
+        self.assertTrue(verifyObject(IOutput, self.output))
+        self.output.frame(FRAME)
+        self.output.frame(Frame(b"\xff another"))
+        self.assertEqual((Path(self.path).read_bytes(), self.written, self.failures), (FRAME.payload, 1, []))
+
+    def test_failure(self) -> None:
+        """A picture that cannot be written is a failure with its reason."""
+        os.rmdir(os.path.dirname(self.path))
+        self.output.frame(FRAME)
+        (reason,) = self.failures
+        self.assertRegex(reason, "^no snapshot: .*No such file")
+        self.assertEqual(self.written, 0)
+
+    def test_stopped(self) -> None:
+        """After it was stopped nothing is written."""
+        self.output.stop()
+        self.output.frame(FRAME)
+        self.assertFalse(os.path.exists(self.path))

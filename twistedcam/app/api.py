@@ -19,11 +19,11 @@ from twistedcam.app.listener import StartError
 from twistedcam.app.service import Server
 from twistedcam.capture.opencv import Mode
 from twistedcam.capture.sources import Source
-from twistedcam.interfaces import ICamera
+from twistedcam.interfaces import ICamera, TwistedcamError
 from twistedcam.plugin import as_camera
 
 
-class ServeError(ValueError):
+class ServeError(TwistedcamError, ValueError):
     """What was asked for cannot be served; the text says what to write instead."""
 
 

@@ -21,15 +21,16 @@ from twistedcam.app.options import read_number
 from twistedcam.capture.encoder import ENCODING_JPEG, ENCODING_PICKLE, Settings
 from twistedcam.capture.opencv import Mode
 from twistedcam.capture.sources import Source, parse_source
-from twistedcam.interfaces import CameraError
+from twistedcam.interfaces import CameraError, TwistedcamError
+from twistedcam.net import DEFAULT_PORT
 from twistedcam.rates import MAX_FPS
 
-DEFAULT_LISTEN, SHARED_LISTEN = "tcp:9999:interface=127.0.0.1", "tcp:9999"
+DEFAULT_LISTEN, SHARED_LISTEN = f"tcp:{DEFAULT_PORT}:interface=127.0.0.1", f"tcp:{DEFAULT_PORT}"
 DEFAULT_HTTP, SHARED_HTTP = "tcp:8080:interface=127.0.0.1", "tcp:8080"
 _NO_HTTP = "off"
 
 
-class ConfigError(ValueError):
+class ConfigError(TwistedcamError, ValueError):
     """An option is wrong; the text names it as the command does, C{--max-viewers}, and says what to write instead."""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.address import UNIXAddress
 
-from twistedcam.net import describe, reachable
+from twistedcam.net import DEFAULT_PORT, describe, reachable
 
 
 def watch_commands(address: Any, key: str = "") -> list[str]:
@@ -25,7 +25,7 @@ def web_urls(address: Any, is_tls: bool, token: str = "") -> list[str]:
 
 
 def _port_option(port: int) -> str:
-    return "" if port == 9999 else f" --port {port}"
+    return "" if port == DEFAULT_PORT else f" --port {port}"
 
 
 def _hosts(address: Any) -> list[str]:

@@ -14,12 +14,13 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twistedcam.interfaces import TwistedcamError
 from twistedcam.net import describe, is_local
 
 log = Logger()
 
 
-class StartError(Exception):
+class StartError(TwistedcamError):
     """The server cannot start; the text says why and what to do, with options as the command writes them."""
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from twistedcam.app.listener import StartError
 from twistedcam.client.display import DisplayError, OpenCVDisplay, check_display
+from twistedcam.client.filenames import FileNames
 from twistedcam.client.window import Window
 from twistedcam.frame import Frame
 from twistedcam.hub import Hub, Outlet
@@ -47,7 +50,7 @@ class Preview(Service):
             display = self._display or OpenCVDisplay(TITLE)
         except DisplayError as error:
             raise StartError(f"--preview: {error}") from None
-        self._window = Window(self._clock, display, self._close)
+        self._window = Window(self._clock, display, FileNames(".", time.time), self._close)
         self._window.start()
         self._outlet = self._hub.attach(self)
 
@@ -63,7 +66,7 @@ class Preview(Service):
     def begin(self, frame: Frame) -> None:
         """Show C{frame}."""
         if self._window is not None:
-            self._window.show(frame)
+            self._window.frame(frame)
 
     def _close(self) -> None:
         window, self._window = self._window, None

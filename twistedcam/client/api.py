@@ -1,60 +1,61 @@
-"""A server's frames for one's own Python: with Twisted as an async iterator, without it like cv2.VideoCapture."""
+"""A server's frames for your own Python: an async iterator with Twisted, and without it like cv2.VideoCapture."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import Any, Self
 
-from twisted.application.internet import ClientService
 from twisted.internet.defer import DeferredQueue
-from twisted.internet.endpoints import HostnameEndpoint, clientFromString, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.threads import blockingCallFromThread
 
 from twistedcam import codec
-from twistedcam.access.credentials import NoCredentials, use_key
+from twistedcam.access.credentials import NoCredentials
 from twistedcam.app.background import running_reactor
-from twistedcam.client.connection import CONNECT_SECONDS, RETRY, ServerConnectionFactory
-from twistedcam.client.session import Viewer
+from twistedcam.client.address import Address
+from twistedcam.client.connector import Connector
+from twistedcam.client.session import CONNECTED, Session
 from twistedcam.codec import CodecError, Image
 from twistedcam.frame import LIVE, Frame
-from twistedcam.interfaces import ICredentials
-
-DEFAULT_PORT = 9999
+from twistedcam.interfaces import ICredentials, TwistedcamError
 
 
-class WatchError(Exception):
-    """Watching has come to an end that another attempt would not change; the text says why."""
+class WatchError(TwistedcamError):
+    """A server cannot be watched, and another attempt would not help; the text says why."""
 
 
 class _Watching:
-    """A connection that is made again whenever it is lost; C{on_frame} and C{on_failure} are called in the reactor."""
+    """A running session; C{on_frame}, and C{on_failure} when it has ended, are called in the reactor's thread."""
 
     def __init__(
         self,
         reactor: Any,
-        endpoint: IStreamClientEndpoint,
+        address: Address,
         camera: str,
-        make_credentials: Callable[[], ICredentials],
         on_frame: Callable[[Frame], None],
         on_failure: Callable[[str], None],
     ) -> None:
+        self._reactor = reactor
         self._on_failure = on_failure
-        self._viewer = Viewer(time.monotonic, on_frame, self._fail)
-        factory = ServerConnectionFactory(self._viewer, reactor, camera, make_credentials=make_credentials)
-        self._service = ClientService(endpoint, factory, RETRY, clock=reactor)
-        self._service.startService()
+        self.session = Session(time.monotonic, on_frame, self._fail)
+        self._connector = Connector(reactor, address, self.session, camera)
+        self._connector.startService()
 
     def _fail(self, reason: str) -> None:
-        self.stop()  # another attempt would not help
+        # A ClientService cannot be stopped in the midst of an attempt to connect.
+        self._reactor.callLater(0, self._end, reason)
+
+    def _end(self, reason: str) -> None:
+        self.stop()
         self._on_failure(reason)
 
     def stop(self) -> Any:
-        """Watch no more."""
-        self._viewer.stop()
-        return self._service.stopService()
+        """End the session; a Deferred that fires when the connection is closed."""
+        self.session.stop()
+        return self._connector.stopService()
 
 
 async def watch(
@@ -64,18 +65,21 @@ async def watch(
     make_credentials: Callable[[], ICredentials] = NoCredentials,
 ) -> AsyncIterator[Frame]:
     """
-    The frames of C{camera} (the first, if empty) of the server at C{endpoint}, the newest at each turn, without end.
+    The frames of a camera, without end: at each turn the newest L{Frame} that was not yet returned.
 
-    A server that is away is waited for. Raises L{WatchError} where that would not help.
+    C{endpoint} is an address such as C{"192.168.1.5:9999"}, an endpoint string, or an endpoint; C{camera} is the
+    server's first one if empty. A server that cannot be reached is tried again. Raises L{WatchError} if another attempt
+    would not help, and ValueError for an address that is not valid.
     """
+    address = Address.parse(endpoint) if isinstance(endpoint, str) else Address(endpoint=endpoint)
+    address = replace(address, make_credentials=make_credentials)
     news: DeferredQueue[Frame | WatchError] = DeferredQueue()
 
     def put(what: Frame | WatchError) -> None:
-        news.pending.clear()  # the newest is all that is wanted
+        news.pending.clear()  # only the newest is wanted
         news.put(what)
 
-    where: Any = clientFromString(reactor, endpoint) if isinstance(endpoint, str) else endpoint
-    watching = _Watching(reactor, where, camera, make_credentials, put, lambda reason: put(WatchError(reason)))
+    watching = _Watching(reactor, address, camera, put, lambda reason: put(WatchError(reason)))
     try:
         while True:
             found = await news.get()
@@ -88,29 +92,39 @@ async def watch(
 
 class Client:
     """
-    A server's camera, read as cv2.VideoCapture is: C{Client("host:9999").read()} is always the newest picture.
+    A camera of a server, read like cv2.VideoCapture: C{Client("host:9999").read()} returns the newest picture.
 
-    C{frame} is the one last read, with its C{age}, C{sequence} and C{captured}; C{timeout} is in seconds, C{key} that
-    of a shared camera. It reconnects by itself; to be used as a context manager, or closed. Raises L{WatchError} where
-    another attempt would not help, and ValueError for an address or a key that is none.
+    C{timeout} is how long a read waits, in seconds; C{key} is that of a shared camera. C{frame} is the L{Frame} last
+    read, with its C{age}, C{sequence} and C{captured}. A lost connection is made again. Use it as a context manager, or
+    close it. Raises L{WatchError} if another attempt would not help, and ValueError for an address or a key that is not
+    valid.
     """
 
     def __init__(self, address: str = "127.0.0.1", camera: str = "", timeout: float = 10.0, key: str = "") -> None:
-        tls, make_credentials = use_key(key) if key else (None, NoCredentials)
+        self._address = Address.parse(address)
+        if key:
+            self._address = self._address.with_key(key)
         self.frame: Frame | None = None
         self._timeout = timeout
-        # What the reactor's thread and the script's have in common is touched under this alone.
+        # Guards what the reactor's thread and the script's share.
         self._changed = threading.Condition()
         self._newest: Frame | None = None
         self._failure = ""
-        self._closed = False
+        self._is_closed = False
         self._reactor = running_reactor()
-        endpoint = _endpoint(self._reactor, address)
-        if tls is not None:
-            endpoint = wrapClientTLS(tls, endpoint)
         self._watching: _Watching = blockingCallFromThread(
-            self._reactor, _Watching, self._reactor, endpoint, camera, make_credentials, self._take, self._fail
+            self._reactor, _Watching, self._reactor, self._address, camera, self._take, self._fail
         )
+
+    @property
+    def problem(self) -> str:
+        """Why nothing comes from the server, in one line; an empty string while there is a connection."""
+        if self._is_closed:
+            return "the client was closed"
+        session = self._watching.session
+        if session.state == CONNECTED and not self._failure:
+            return ""
+        return session.problem or f"connecting to {self._address}"
 
     def _take(self, frame: Frame) -> None:
         with self._changed:
@@ -124,9 +138,10 @@ class Client:
 
     def read(self) -> tuple[bool, Image | None]:
         """
-        True and the newest (H, W, 3) uint8 BGR image, waited for if it was read before; False and None after timeout.
+        True and the newest (H, W, 3) uint8 BGR image that was not yet read; False and None if none came in time.
 
-        A NO SIGNAL card is no picture: C{frame} then says why there is none.
+        C{problem} then says why, or, while there is a connection, C{frame}: a NO SIGNAL card is not returned as a
+        picture, but its C{reason} says what is wrong with the camera.
         """
         until = time.monotonic() + self._timeout
         while True:
@@ -139,7 +154,7 @@ class Client:
             try:
                 return True, codec.decode(frame)
             except CodecError:
-                continue  # damaged on its way; the next one is not
+                continue  # damaged; the next one may not be
 
     def _next(self, until: float) -> Frame | None:
         with self._changed:
@@ -147,26 +162,26 @@ class Client:
             if self._failure:
                 raise WatchError(self._failure)
             frame, self._newest = self._newest, None
-            return None if self._closed else frame
+            return None if self._is_closed else frame
 
     def _has_news(self) -> bool:
-        return self._closed or self._newest is not None or bool(self._failure)
+        return self._is_closed or self._newest is not None or bool(self._failure)
 
     def __iter__(self) -> Iterator[Image]:
-        """Each picture that is the newest when the last one has been dealt with, until this is closed."""
-        while not self._closed:
+        """The newest picture at each turn, until the client is closed."""
+        while not self._is_closed:
             done, image = self.read()
             if done and image is not None:
                 yield image
 
-    def isOpened(self) -> bool:  # noqa: N802 - as cv2.VideoCapture has it
-        """Whether there is more to be expected."""
-        return not self._closed and not self._failure
+    def isOpened(self) -> bool:  # noqa: N802 - as in cv2.VideoCapture
+        """Whether pictures may still come."""
+        return not self._is_closed and not self._failure
 
     def close(self) -> None:
-        """Watch no more."""
+        """End the connection; a second call does nothing."""
         with self._changed:
-            was_open, self._closed = not self._closed, True
+            was_open, self._is_closed = not self._is_closed, True
             self._changed.notify_all()
         if was_open:
             blockingCallFromThread(self._reactor, self._watching.stop)
@@ -178,13 +193,3 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _endpoint(reactor: Any, address: str) -> IStreamClientEndpoint:
-    """C{host}, C{host:port}, C{[v6]:port}, or an endpoint string such as C{unix:/run/camera}."""
-    host, colon, port = address.rpartition(":")
-    if not colon or address.endswith("]"):
-        host, port = address, str(DEFAULT_PORT)
-    if not port.isdecimal() or host.split(":")[0] in ("tcp", "tls", "unix", "ssl"):
-        return clientFromString(reactor, address)  # type: ignore[no-any-return]
-    return HostnameEndpoint(reactor, host.strip("[]"), int(port), timeout=CONNECT_SECONDS)

@@ -1,4 +1,4 @@
-"""The viewer's half of the wire."""
+"""One connection to a server: the viewer's side of the wire."""
 
 from __future__ import annotations
 
@@ -6,24 +6,14 @@ from collections.abc import Callable
 
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
-from twisted.application.internet import backoffPolicy
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IAddress,
-    IProtocol,
-    IProtocolFactory,
-    IReactorTime,
-    IStreamClientEndpoint,
-    ITCPTransport,
-)
+from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from twistedcam.access.credentials import NoCredentials
-from twistedcam.client.session import Viewer
+from twistedcam.client.session import Session
 from twistedcam.interfaces import AccessDeniedError, ICredentials
 from twistedcam.net import describe
 from twistedcam.wire import messages
@@ -41,47 +31,43 @@ from twistedcam.wire.messages import Cameras, CamerasRequest, Challenge, FromVie
 
 log = Logger()
 
-# A network that was cut and is back is found by the next attempt, not by the ever
-# rarer tries of one that began meanwhile.
-CONNECT_SECONDS = 5
-RETRY = backoffPolicy(initialDelay=0.25, maxDelay=5.0)
 PING_SECONDS = 1.0
 # A camstream server with --codec pickle sends pickles until it has read our
-# hello; who goes on sending them after that is another kind of server.
+# hello; one that sends them after that is another kind of server.
 PICKLE_GRACE_SECONDS = 2.0
-SILENCE_SECONDS = 3.5  # looked at once a second: whoever watches is told within 5
+SILENCE_SECONDS = 3.5  # checked once a second: silence is reported within 5
 # The first pings follow each other at once: while both sides are busy with a new
-# connection, the first round trip is rarely a good one.
+# connection, the first round trip is rarely a short one.
 _FIRST_PINGS = 4
 
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | {0x0A, 0x0D}
 
 _ENDED = "the server ended the connection"
-_ENDED_SILENTLY = f"{_ENDED} without a word: if it speaks TLS, say --key or --tls"
+_ENDED_SILENTLY = f"{_ENDED} without an answer: if it uses TLS, say --key or --tls"
 
 
 class ServerConnection(MessageReceiver):
-    """A connection to the server: says hello, pings once a second, and hands frames to its L{Viewer}."""
+    """A connection to the server: says hello, pings once a second, and hands frames to its L{Session}."""
 
     accepted = (JPEG_FIRST_BYTE, JSON_FIRST_BYTE, PICKLE_FIRST_BYTE)
 
     factory: ServerConnectionFactory
 
-    def __init__(self, viewer: Viewer, credentials: ICredentials) -> None:
+    def __init__(self, session: Session, credentials: ICredentials) -> None:
         super().__init__()
-        self._viewer = viewer
+        self._session = session
         self._credentials = credentials
         self._pings = LoopingCall(self._ping)
         self._problem = _ENDED_SILENTLY
         self._pongs = 0
-        self._heard = self._began = viewer.monotonic()
+        self._last_received = self._began = session.monotonic()
 
     def connectionMade(self) -> None:
         if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)  # a ping is to go at once
+            self.transport.setTcpNoDelay(True)  # a ping is to be sent at once
         self.MAX_LENGTH = self.factory.max_message_bytes
         self.factory.connection = self
-        self._viewer.connected()
+        self._session.connected()
         log.info("connected to {peer}", peer=describe(self.transport.getPeer()))
         self._hello(self._credentials.hello)
         self._pings.clock = self.factory.clock
@@ -92,10 +78,11 @@ class ServerConnection(MessageReceiver):
         self.factory.connection = None
         if self._pings.running:
             self._pings.stop()
-        why = _explain_tls(reason, self._parser.unfinished_prefix)
-        if why and not self._refused:
-            self._viewer.fail(why)
-        self._viewer.disconnected(self._problem)
+        tls_problem = _explain_tls(reason, self._parser.unfinished_prefix)
+        if tls_problem and not self._refused:
+            self._problem = tls_problem
+            self._session.fail(tls_problem)
+        self._session.disconnected(self._problem)
 
     def _hello(self, sign: Callable[..., Hello], *args: object) -> None:
         """Say hello with the credentials that C{sign} adds to it."""
@@ -105,37 +92,37 @@ class ServerConnection(MessageReceiver):
         except AccessDeniedError as denied:
             self.refuse(str(denied))
             return
-        # The blank line is nothing to JSON, but makes a web server answer instead of waiting for more.
+        # The blank line means nothing in JSON, but makes a web server answer instead of waiting for more.
         self.sendString(messages.to_json(hello) + b"\r\n\r\n")
 
     def choose(self, camera: str) -> None:
         """Watch another of the server's cameras from now on."""
-        self._viewer.forget()
+        self._session.forget()
         self._send(Hello(camera, adapt=self.factory.adapt))
 
     def _send(self, message: FromViewer) -> None:
         self.transport.write(messages.pack(message))
 
     def dataReceived(self, data: bytes) -> None:
-        self._heard = self._viewer.monotonic()
+        self._last_received = self._session.monotonic()
         if self._problem == _ENDED_SILENTLY:
             self._problem = _ENDED
         super().dataReceived(data)
 
     def frameReceived(self, payload: bytes) -> None:
         if not self._credentials.admits_frames:
-            self.refuse("the server does not ask for a key, so it is not the one that the key is for")
-        elif payload[0] == PICKLE_FIRST_BYTE and not self._viewer.allow_pickle:
+            self.refuse("the server does not ask for a key, so it is not the server that the key is for")
+        elif payload[0] == PICKLE_FIRST_BYTE and not self._session.allow_pickle:
             self._refuse_pickle()
         else:
-            self._viewer.receive(payload)
+            self._session.receive(payload)
 
     def jsonReceived(self, payload: bytes) -> None:
-        """Take an answer or a refusal; other types are for versions to come."""
+        """Take an answer or a refusal; other types are for later versions."""
         try:
             message = messages.parse_from_server(payload)
         except FieldError as error:
-            self.refuse(f"a message of the server is invalid: {error}")
+            self.refuse(f"the server sent an invalid message: {error}")
             return
         if isinstance(message, Pong):
             self._pong(message)
@@ -144,7 +131,7 @@ class ServerConnection(MessageReceiver):
             if not self._refused:
                 self._ping()
         elif isinstance(message, Cameras):
-            self._viewer.told_cameras(list(message.cameras))
+            self._session.cameras_received(message.cameras)
         elif isinstance(message, Refused):
             self._take_refusal(message)
 
@@ -166,45 +153,45 @@ class ServerConnection(MessageReceiver):
     def refuse(self, reason: str) -> None:
         self._problem = reason
         super().refuse(reason)
-        self._viewer.fail(reason)
+        self._session.fail(reason)
 
     def _refuse_pickle(self) -> None:
-        if self._viewer.monotonic() - self._began >= PICKLE_GRACE_SECONDS:
+        if self._session.monotonic() - self._began >= PICKLE_GRACE_SECONDS:
             self.refuse("the server sends pickles, which can run code: say --allow-pickle to accept arrays in them")
 
     def _ping(self) -> None:
-        now = self._viewer.monotonic()
-        if self._pongs and now - self._heard > SILENCE_SECONDS:
+        now = self._session.monotonic()
+        if self._pongs and now - self._last_received > SILENCE_SECONDS:
             self._problem = f"nothing was heard of the server for {SILENCE_SECONDS:g} s"
             self.transport.abortConnection()
             return
         self._send(Ping(now))
 
     def _pong(self, pong: Pong) -> None:
-        sent, now = pong.sent, self._viewer.monotonic()
+        sent, now = pong.sent, self._session.monotonic()
         if not isinstance(sent, float) or not self._began <= sent <= now:
             self.refuse("the server answers a ping that we did not send")
-        else:
-            self._pongs += 1
-            self._viewer.pong(sent, pong.clock)
-            if self._pongs == 1:  # who is sent pongs has been let in
-                self._send(CamerasRequest())
-            if self._pongs < _FIRST_PINGS:
-                self._ping()
+            return
+        self._pongs += 1
+        self._session.pong(sent, pong.clock)
+        if self._pongs == 1:  # a viewer that is answered has been admitted
+            self._send(CamerasRequest())
+        if self._pongs < _FIRST_PINGS:
+            self._ping()
 
 
 class ServerConnectionFactory(Factory):
     """
-    Connections for one L{Viewer}, of the camera named C{camera} (the server's first one if empty).
+    Connections for one L{Session}, which watch C{camera} (the server's first one if empty).
 
-    Smaller pictures are taken where the link cannot take full ones, unless C{adapt} is False.
+    Smaller pictures are accepted where the link has no room for full ones, unless C{adapt} is False.
     """
 
     noisy = False
 
     def __init__(
         self,
-        viewer: Viewer,
+        session: Session,
         clock: IReactorTime,
         camera: str = "",
         max_message_bytes: int = MAX_BYTES_FROM_SERVER,
@@ -216,7 +203,7 @@ class ServerConnectionFactory(Factory):
         self.camera = camera
         self.max_message_bytes = max_message_bytes
         self.connection: ServerConnection | None = None
-        self._viewer = viewer
+        self._session = session
         self._make_credentials = make_credentials
 
     def choose(self, camera: str) -> None:
@@ -226,43 +213,22 @@ class ServerConnectionFactory(Factory):
             self.connection.choose(camera)
 
     def buildProtocol(self, addr: IAddress | None) -> ServerConnection:  # type: ignore[override]
-        connection = ServerConnection(self._viewer, self._make_credentials())
+        connection = ServerConnection(self._session, self._make_credentials())
         connection.factory = self
         return connection
 
 
 def _explain_tls(reason: Failure, first_bytes: bytes) -> str:
-    """Why TLS failed, where it did and trying again would not help; otherwise an empty string."""
+    """Why TLS failed, if it did and another attempt would not help; otherwise an empty string."""
     if first_bytes.startswith(TLS_ALERT):
-        return "the server speaks TLS: say --key, or --tls"
+        return "the server uses TLS: say --key, or --tls"
     if reason.check(VerificationError, CertificateError):
         return "the server's certificate is for another name: check --host"
     if not reason.check(SSL.Error):
         return ""
     text = str(reason.value)
     if "certificate verify failed" in text:
-        return "the server's certificate is not to be trusted: name its authority with --ca, or check --host"
+        return "the server's certificate is not trusted: name its authority with --ca, or check --host"
     if "wrong version number" in text or "packet length too long" in text or "record layer failure" in text:
-        return "the server does not speak TLS here: leave out --key and --tls, or check --port"
+        return "the server does not use TLS here: leave out --key and --tls, or check --port"
     return f"TLS with the server failed: {text:.200}"
-
-
-@implementer(IStreamClientEndpoint)
-class ReportingEndpoint:
-    """An endpoint that tells C{on_failure} why an attempt failed, which ClientService keeps to itself."""
-
-    def __init__(self, endpoint: IStreamClientEndpoint, on_failure: Callable[[Failure], None]) -> None:
-        self._endpoint = endpoint
-        self._on_failure = on_failure
-
-    def __repr__(self) -> str:
-        return repr(self._endpoint)
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect, reporting failure on its way to the caller."""
-
-        def report(failure: Failure) -> Failure:
-            self._on_failure(failure)
-            return failure
-
-        return self._endpoint.connect(protocolFactory).addErrback(report)

@@ -1,4 +1,4 @@
-"""A window on the screen, and words on an image: all of highgui that is used."""
+"""A window on the screen, and text on an image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import cv2
 from zope.interface import implementer
 
 from twistedcam.codec import Image
-from twistedcam.interfaces import IDisplay
+from twistedcam.interfaces import IDisplay, TwistedcamError
 
 _SMALLEST_OVERLAY_WIDTH = 640
 _LARGEST_WINDOW = (1280, 720)
@@ -18,14 +18,14 @@ _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 _ESCAPE = 27
 
 
-class DisplayError(Exception):
-    """There can be no window here; the text says what to do."""
+class DisplayError(TwistedcamError):
+    """No window can open; the text says why."""
 
 
 def check_display() -> None:
-    """Raise L{DisplayError} where no window could open; Qt would end the whole process."""
+    """Raise L{DisplayError} if no window could open, where Qt would end the whole process."""
     if "GUI:                           NONE" in cv2.getBuildInformation():
-        raise DisplayError("this OpenCV has no windows, it is the headless one: install opencv-python")
+        raise DisplayError("this OpenCV is the headless one, which has no windows: install opencv-python")
     if sys.platform != "linux" or os.environ.get("WAYLAND_DISPLAY"):
         return
     name = os.environ.get("DISPLAY", "")
@@ -36,7 +36,7 @@ def check_display() -> None:
 
 
 def _answers(name: str) -> bool:
-    """Whether an X server takes connections at C{name}, [HOST]:NUMBER[.SCREEN]."""
+    """Whether an X server accepts connections at C{name}, [HOST]:NUMBER[.SCREEN]."""
     host, _, number = name.rpartition(":")
     number = number.partition(".")[0]
     try:
@@ -52,18 +52,18 @@ def _answers(name: str) -> bool:
 
 @implementer(IDisplay)
 class OpenCVDisplay:
-    """A window of OpenCV's highgui; to be used in the main thread only."""
+    """A window of OpenCV's highgui, for the main thread only."""
 
     def __init__(self, title: str) -> None:
         check_display()
-        # Qt looks for fonts beside OpenCV, finds none and complains; it needs none for what we show.
+        # Qt looks for fonts beside OpenCV, and complains that it finds none; we need none.
         os.environ.setdefault("QT_QPA_FONTDIR", os.path.dirname(__file__))
         self._title = title
         self._shown = False
         self._proportion = 0.0
 
     def show(self, image: Image) -> None:
-        """Show an image; the first one opens the window, and one of other proportions gives it its own."""
+        """Show an image; the first one opens the window, and one of other proportions resizes it."""
         if not self._shown:
             # WINDOW_NORMAL can be resized and fill the screen.
             cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
@@ -76,14 +76,14 @@ class OpenCVDisplay:
             cv2.resizeWindow(self._title, *_window_size(width, height))
 
     def key(self) -> str:
-        """The key pressed, if any; handles the window's events."""
+        """The key pressed, or an empty string; handles the window's events."""
         code = cv2.pollKey() & 0xFF if self._shown else 0xFF
         if code == _ESCAPE:
             return "esc"
         return chr(code) if 0x20 <= code < 0x7F else ""
 
     def is_open(self) -> bool:
-        """Whether the window has not been closed by its frame."""
+        """Whether the window is open: False once the user has closed it."""
         try:
             return not self._shown or cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
         except cv2.error:  # Qt has forgotten the window
@@ -93,12 +93,12 @@ class OpenCVDisplay:
         return cv2.getWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN) == cv2.WINDOW_FULLSCREEN
 
     def toggle_full_screen(self) -> None:
-        """Fill the screen, or go back."""
+        """Fill the screen, or go back to a window."""
         mode = cv2.WINDOW_NORMAL if self._is_full_screen() else cv2.WINDOW_FULLSCREEN
         cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, mode)
 
     def close(self) -> None:
-        """Take the window away."""
+        """Close the window."""
         if self._shown and self.is_open():
             cv2.destroyWindow(self._title)
             cv2.pollKey()
@@ -106,14 +106,14 @@ class OpenCVDisplay:
 
 
 def _window_size(width: int, height: int) -> tuple[int, int]:
-    """A size in which a picture of C{width} x C{height} pixels is neither a stamp nor larger than most screens."""
+    """A window for a picture of C{width} x C{height} pixels that is neither tiny nor larger than most screens."""
     times = max(1, _SMALLEST_OVERLAY_WIDTH // width)
     share = min(1.0, _LARGEST_WINDOW[0] / (width * times), _LARGEST_WINDOW[1] / (height * times))
     return int(width * times * share), int(height * times * share)
 
 
 def enlarged(image: Image) -> Image:
-    """C{image}, made large enough to write on."""
+    """A copy of C{image}, made large enough to write on."""
     times = -(-_SMALLEST_OVERLAY_WIDTH // image.shape[1])
     if times <= 1:
         return image.copy()
@@ -121,14 +121,14 @@ def enlarged(image: Image) -> Image:
 
 
 def with_lines(image: Image, lines: list[str]) -> Image:
-    """C{image} with lines of text written into its upper left corner."""
+    """Write lines of text into the upper left corner of C{image}, and return it."""
     for row, line in enumerate(lines):
         _write(image, line, (12, 28 + 24 * row), 0.6)
     return image
 
 
 def with_notice(image: Image, notice: str) -> Image:
-    """C{image} with a notice written across its middle, in as many rows as it takes."""
+    """Write C{notice} across the middle of C{image}, in as many rows as it takes, and return it."""
     height, width = image.shape[:2]
     words, rows = notice.split(), [""]
     for word in words:
@@ -146,7 +146,7 @@ def _width_of(text: str) -> int:
 
 
 def _write(image: Image, text: str, at: tuple[int, int], scale: float) -> None:
-    """White on a black edge, to be read on any picture."""
+    """Write white text with a black edge, which is readable on any picture."""
     x, y = at
     # A heavier black text below would be wider, too, in some versions of OpenCV.
     for dx, dy, colour in ((-1, -1, _BLACK), (1, -1, _BLACK), (-1, 1, _BLACK), (1, 1, _BLACK), (0, 0, _WHITE)):

@@ -1,4 +1,4 @@
-"""What a viewer knows: the newest frame, how old it is, and how the connection fares."""
+"""A viewer's side of watching one server: the newest frame, its age, and the state of the connection."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ CONNECTING, CONNECTED, RECONNECTING = "connecting", "connected", "reconnecting"
 
 class ServerClock:
     """
-    The server's clock, told from ping and pong; all times in seconds.
+    The server's clock, estimated from pings and pongs; all times in seconds.
 
-    The pong with the least round trip is the best witness: its error is at most half of that.
+    The pong with the shortest round trip is used: its error is at most half of that.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class ServerClock:
         return None if offset is None else monotonic + offset
 
     def add(self, sent: float, clock: float, received: float) -> None:
-        """A ping left at C{sent}, the server wrote C{clock} on it, and it was back at C{received}."""
+        """Add a ping that was sent at C{sent}, answered when the server's clock said C{clock}, until C{received}."""
         round_trip = received - sent
         offset = clock - (sent + received) / 2
         if self._samples:
@@ -51,12 +51,13 @@ class ServerClock:
         self.offset = min(self._samples)[1]
 
 
-class Viewer:
+class Session:
     """
-    What is seen of one camera: the newest frame, its age, and how the connection fares.
+    What is known of one server over all connections to it: C{state}, C{problem}, C{cameras}, and the C{newest} frame.
 
-    C{on_frame} is called with each L{Frame}, C{on_failure} with one line when trying again would not help,
-    C{on_cameras} when the server has told its C{cameras}.
+    C{problem} is why there is no connection, in one line, and empty while there is one. C{on_frame} is called with each
+    L{Frame}, C{on_failure} with one line if another attempt would not help, C{on_cameras} when the server has sent the
+    names of its cameras.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Viewer:
         self.allow_pickle = allow_pickle
         self.state = CONNECTING
         self.problem = ""
+        self.cameras: tuple[str, ...] = ()
         self.newest: Frame | None = None
         self.received = self.dropped = self.broken = 0
         self.has_connected = False
@@ -78,50 +80,49 @@ class Viewer:
         self._on_failure = on_failure
         self._on_cameras = on_cameras
         self._clock = ServerClock()
-        self.cameras: list[str] = []  # the server's, once it has told
         self._meter = Meter()
-        self._over = False
+        self._is_over = False
 
     def stop(self) -> None:
-        """Take no more frames and say nothing of the connection's end."""
-        self._over = True
+        """Take no more frames, and report nothing more."""
+        self._is_over = True
 
     def server_time(self) -> float | None:
         """The server's time of day, in seconds since the epoch; None while that is not known."""
         return self._clock.now(self.monotonic())
 
     def fps(self) -> float:
-        """Frames a second that came in the last two seconds."""
+        """Frames per second, received in the last two seconds."""
         return self._meter.fps(self.monotonic())
 
     def connected(self) -> None:
-        """A connection is there."""
+        """A connection was made."""
         self.state, self.problem = CONNECTED, ""
         self.has_connected = True
         self._clock = ServerClock()
         self.forget()
 
     def forget(self) -> None:
-        """What comes next is of another connection or camera."""
+        """The next frame comes from another connection or camera: no frame is missing between."""
         self.newest = None
 
     def disconnected(self, reason: str) -> None:
-        """The connection, or an attempt at one, failed: another follows."""
+        """The connection was lost, or an attempt failed; another attempt follows."""
         self.state = RECONNECTING if self.has_connected else CONNECTING
-        if reason != self.problem and not self._over:
+        if reason != self.problem and not self._is_over:
             log.warn("{state}: {reason}", state=self.state, reason=reason)
         self.problem = reason
 
     def fail(self, reason: str) -> None:
-        """Trying again would not help."""
+        """Another attempt would not help."""
         self.problem = reason
-        if not self._over:
+        if not self._is_over:
             self._on_failure(reason)
 
-    def told_cameras(self, cameras: list[str]) -> None:
-        """The server has these."""
+    def cameras_received(self, cameras: tuple[str, ...]) -> None:
+        """The server has sent the names of its cameras."""
         self.cameras = cameras
-        if not self._over:
+        if not self._is_over:
             self._on_cameras()
 
     def pong(self, sent: float, clock: float) -> None:
@@ -129,15 +130,15 @@ class Viewer:
         self._clock.add(sent, clock, self.monotonic())
 
     def receive(self, payload: bytes) -> None:
-        """Take a JPEG's or an allowed pickle's bytes; a broken one is counted and passed over."""
-        if self._over:
+        """Take the bytes of a JPEG or of an allowed pickle; a broken one is counted and skipped."""
+        if self._is_over:
             return
         try:
             is_pickle = payload[0] == PICKLE_FIRST_BYTE
             frame = self._read_pickle(payload) if is_pickle else Frame.from_jpeg(payload, self.server_time)
         except (FrameError, CodecError) as error:
             if not self.broken:
-                log.warn("broken frames are passed over, the first one: {error}", error=error)
+                log.warn("broken frames are skipped, the first one: {error}", error=error)
             self.broken += 1
             return
         if self._clock_was_set(frame):

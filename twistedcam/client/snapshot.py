@@ -1,44 +1,55 @@
-"""One frame into a file: whole, or not at all."""
+"""One frame in a file: written whole, or not at all."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-import time
+from collections.abc import Callable
+
+from twisted.logger import Logger
+from zope.interface import implementer
 
 from twistedcam import codec
-from twistedcam.frame import Frame
+from twistedcam.codec import CodecError
+from twistedcam.frame import LIVE, Frame
+from twistedcam.interfaces import IOutput, TwistedcamError
 
-SUFFIXES = (".jpg", ".jpeg")
+log = Logger()
+
+SUFFIX = ".jpg"
+_SUFFIXES = (SUFFIX, ".jpeg")
 
 
-class SnapshotError(Exception):
-    """A picture could not be written; the text says why."""
+class SnapshotError(TwistedcamError):
+    """A picture cannot be written; the text says why."""
 
 
 def check_path(path: str) -> None:
-    """Raise L{SnapshotError} if C{path} can be no snapshot: found out before there is a frame to lose."""
+    """Raise L{SnapshotError} if C{path} cannot be a snapshot, before there is a frame to lose."""
     folder = os.path.dirname(path) or "."
-    if not path.lower().endswith(SUFFIXES):
-        raise SnapshotError(f"{path}: snapshots are JPEG files, let the name end with .jpg")
+    if not path.lower().endswith(_SUFFIXES):
+        raise SnapshotError(f"{path}: snapshots are JPEG files, let the name end with {SUFFIX}")
     if os.path.isdir(path):
-        raise SnapshotError(f"{path}: that is a folder, name a file in it")
+        raise SnapshotError(f"{path}: this is a folder, name a file in it")
     if not os.path.isdir(folder):
         raise SnapshotError(f"{path}: there is no folder {folder}")
     if not os.access(folder, os.W_OK):
-        raise SnapshotError(f"{path}: the folder {folder} may not be written to")
+        raise SnapshotError(f"{path}: the folder {folder} is not writable")
 
 
 def write(frame: Frame, path: str) -> None:
-    """Write C{frame} as a JPEG file, its metadata in it, in place of any old one. Raises L{SnapshotError}."""
-    # Written beside its place and moved there when complete, so that no half file is ever seen.
+    """Write C{frame} as a JPEG file with its metadata, replacing any old file. Raises L{SnapshotError}."""
+    # Written beside its place and moved there when complete, so that half a file is never seen.
     try:
+        jpeg = codec.as_jpeg(frame)
         handle, partial = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".snapshot-")
+    except CodecError as error:
+        raise SnapshotError(f"{path}: {error}") from None
     except OSError as error:
         raise SnapshotError(f"{path}: {error.strerror}") from None
     try:
         with open(handle, "wb") as file:
-            file.write(codec.as_jpeg(frame))
+            file.write(jpeg)
         os.chmod(partial, 0o666 & ~_umask())
         os.replace(partial, path)
     except OSError as error:
@@ -46,18 +57,36 @@ def write(frame: Frame, path: str) -> None:
         raise SnapshotError(f"{path}: {error.strerror}") from None
 
 
-def name_for(frame: Frame, folder: str = ".", suffix: str = ".jpg") -> str:
-    """A path in C{folder} for C{frame}, from its camera and the present time, that no file has yet."""
-    camera = "".join(c if c.isalnum() or c in "-_." else "-" for c in frame.camera).lstrip(".") or "snapshot"
-    start = os.path.join(folder, f"{camera}-{time.strftime('%Y%m%d-%H%M%S')}")
-    path, count = f"{start}{suffix}", 1
-    while os.path.exists(path):
-        count += 1
-        path = f"{start}-{count}{suffix}"
-    return path
-
-
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+@implementer(IOutput)
+class Snapshot:
+    """Writes the first frame to C{path}, and then calls C{on_written}, or C{on_failure} with the reason in one line."""
+
+    def __init__(self, path: str, on_written: Callable[[], None], on_failure: Callable[[str], None]) -> None:
+        self._path = path
+        self._on_written = on_written
+        self._on_failure = on_failure
+        self._is_over = False
+
+    def frame(self, frame: Frame) -> None:
+        """Write C{frame} if it is the first one."""
+        if self._is_over:
+            return
+        self._is_over = True
+        try:
+            write(frame, self._path)
+        except SnapshotError as problem:
+            self._on_failure(f"no snapshot: {problem}")
+            return
+        state = "" if frame.state == LIVE else f" (it shows no live picture: {frame.reason})"
+        log.info("snapshot written: {path}{state}", path=self._path, state=state)
+        self._on_written()
+
+    def stop(self) -> None:
+        """Write nothing more."""
+        self._is_over = True

@@ -1,4 +1,4 @@
-"""What the window shows when, and what keys do."""
+"""What the window shows and when, and what its keys do."""
 
 from __future__ import annotations
 
@@ -10,55 +10,57 @@ import numpy as np
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from twistedcam import codec
 from twistedcam.client import snapshot
 from twistedcam.client.display import enlarged, with_lines, with_notice
+from twistedcam.client.filenames import FileNames
 from twistedcam.client.snapshot import SnapshotError
 from twistedcam.codec import CodecError, Image
 from twistedcam.frame import Frame
-from twistedcam.interfaces import IDisplay
+from twistedcam.interfaces import IDisplay, IOutput
 
 log = Logger()
 
-KEYS_SECONDS = 0.02
-NOTICE_SECONDS = 2.0
-OVERLAY_SECONDS = 0.5
+_KEYS_SECONDS = 0.02
+_MESSAGE_SECONDS = 2.0
+_OVERLAY_SECONDS = 0.5
 
 
+@implementer(IOutput)
 class Window:
     """
-    Shows the newest frame as soon as it is here, and does what keys ask.
+    Shows the newest frame as soon as it is there, and does what keys ask.
 
-    C{status} gives the lines of the overlay, C{notice} one line to show over a
-    dimmed picture, or an empty string, C{banner} one to show in any case;
-    C{on_quit} is called once, for q, Esc and the closing of the window, and
-    C{keys} says what else is called for which key.
+    C{names} is for snapshots (key s). C{on_quit} is called once, for q, Esc and the closing of the window. C{status}
+    returns the lines of the overlay (key i), C{notice} one line to show over a dimmed picture, C{banner} one line to
+    show in any case; both may be empty. C{keys} adds actions for other keys.
     """
 
     def __init__(
         self,
         clock: IReactorTime,
         display: IDisplay,
+        names: FileNames,
         on_quit: Callable[[], None],
-        status: Callable[[Frame | None], list[str]] = lambda frame: [],
+        status: Callable[[Frame], list[str]] = lambda frame: [],
         notice: Callable[[], str] = lambda: "",
-        folder: str = ".",
         banner: Callable[[], str] = lambda: "",
         keys: Mapping[str, Callable[[], None]] = MappingProxyType({}),
     ) -> None:
-        self.shown = 0
+        self.shown = 0  # frames
         self._clock = clock
         self._display = display
+        self._names = names
         self._on_quit = on_quit
         self._status = status
         self._notice = notice
         self._banner = banner
-        self._folder = folder
         self._frame: Frame | None = None
         self._image: Image | None = None
         self._drawing: IDelayedCall | None = None
-        self._overlay = False
+        self._has_overlay = False
         self._message = ""
         self._message_until = 0.0
         self._last_notice = ""
@@ -75,20 +77,20 @@ class Window:
         self._keys.clock = clock
 
     def start(self) -> None:
-        """Open the window and listen to keys."""
+        """Open the window and handle its keys."""
         self._draw()
-        self._keys.start(KEYS_SECONDS)
+        self._keys.start(_KEYS_SECONDS)
 
     def stop(self) -> None:
-        """Close the window; to be called again does no harm."""
+        """Close the window."""
         if self._keys.running:
             self._keys.stop()
             self._display.close()
         if self._drawing is not None and self._drawing.active():
             self._drawing.cancel()
 
-    def show(self, frame: Frame) -> None:
-        """Show C{frame} in this turn of the reactor, unless a newer one comes in it."""
+    def frame(self, frame: Frame) -> None:
+        """Show C{frame} in the reactor's next turn, unless a newer one comes before."""
         self._frame, self._image = frame, None
         if self._drawing is None and self._keys.running:
             self._drawing = self._clock.callLater(0, self._draw)
@@ -97,35 +99,44 @@ class Window:
         self._drawing = None
         self._drawn_at = self._clock.seconds()
         if not self._display.is_open():
-            self._quit()  # to show anything would open the window again
+            self._quit()  # showing anything would open the window again
             return
-        frame = self._frame
-        if frame is not None and self._image is None:
-            try:
-                self._image = codec.decode(frame)
-                self.shown += 1
-            except CodecError as error:
-                log.warn("a broken picture was passed over: {error}", error=error)
-                self._frame = None
-                return
+        if not self._decode():
+            return
         self._display.show(self._picture())
-        # The display paints when its events are handled: not at the next look for keys, but now.
+        # The display paints when its events are handled: now, and not only when keys are next looked for.
         self._act_on(self._display.key())
+
+    def _decode(self) -> bool:
+        """Decode the newest frame, if that was not done yet; False if it is broken."""
+        if self._frame is None or self._image is not None:
+            return True
+        try:
+            self._image = codec.decode(self._frame)
+        except CodecError as error:
+            log.warn("a broken picture was skipped: {error}", error=error)
+            self._frame = None
+            return False
+        self.shown += 1
+        return True
 
     def _picture(self) -> Image:
         image = np.full((360, 640, 3), 32, np.uint8) if self._image is None else self._image
-        notice = self._notice()
-        lines = self._status(self._frame) if self._overlay else []
-        banner = self._banner()
-        lines = [banner, *lines] if banner else lines
-        if self._clock.seconds() < self._message_until:
-            lines = [*lines, self._message]
+        notice, lines = self._notice(), self._lines()
         if not notice and not lines:
             return image
         image = enlarged(image)
         if notice:
             image = with_notice(image // 3, notice)
         return with_lines(image, lines)
+
+    def _lines(self) -> list[str]:
+        lines = [self._banner()]
+        if self._has_overlay and self._frame is not None:
+            lines += self._status(self._frame)
+        if self._clock.seconds() < self._message_until:
+            lines.append(self._message)
+        return [line for line in lines if line]
 
     def _tick(self) -> None:
         self._act_on(self._display.key())
@@ -135,14 +146,19 @@ class Window:
             self._quit()
             return
         notice = self._notice()
-        message_ends = bool(self._message) and self._clock.seconds() >= self._message_until
-        if message_ends:
-            self._message = ""
-        # The age in the overlay goes on while no frame comes: then most of all.
-        overlay_is_old = self._overlay and self._clock.seconds() - self._drawn_at >= OVERLAY_SECONDS
-        if message_ends or overlay_is_old or notice != self._last_notice:
+        if self._message_has_ended() or self._overlay_is_old() or notice != self._last_notice:
             self._last_notice = notice
             self._draw()
+
+    def _message_has_ended(self) -> bool:
+        if not self._message or self._clock.seconds() < self._message_until:
+            return False
+        self._message = ""
+        return True
+
+    def _overlay_is_old(self) -> bool:
+        # The age in the overlay grows while no frame comes: that is when it matters most.
+        return self._has_overlay and self._clock.seconds() - self._drawn_at >= _OVERLAY_SECONDS
 
     def _act_on(self, key: str) -> None:
         action = self._actions.get(key)
@@ -155,7 +171,7 @@ class Window:
             self._on_quit()
 
     def _toggle_overlay(self) -> None:
-        self._overlay = not self._overlay
+        self._has_overlay = not self._has_overlay
         self._draw()
 
     def _snapshot(self) -> None:
@@ -163,7 +179,7 @@ class Window:
             self.say("there is no picture yet")
             return
         try:
-            path = snapshot.name_for(self._frame, self._folder)
+            path = self._names.new_path(self._frame, snapshot.SUFFIX)
             snapshot.write(self._frame, path)
         except SnapshotError as error:
             log.error("no snapshot: {error}", error=error)
@@ -173,8 +189,8 @@ class Window:
             self.say(f"written: {os.path.basename(path)}")
 
     def say(self, message: str) -> None:
-        """Show a line for a moment."""
+        """Show C{message} for two seconds."""
         self._message = message
-        self._message_until = self._clock.seconds() + NOTICE_SECONDS
+        self._message_until = self._clock.seconds() + _MESSAGE_SECONDS
         if self._keys.running:
             self._draw()

@@ -1,0 +1,265 @@
+"""One connection: what is said to the server, and what is made of servers of every kind."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import TestCase
+
+from tests.client.fakes import LOST, messages
+from tests.raw_messages import pack_json
+from twistedcam.client.connection import ServerConnection, ServerConnectionFactory
+from twistedcam.client.session import CONNECTED, CONNECTING, RECONNECTING, Session
+from twistedcam.codec import encode_jpeg
+from twistedcam.frame import Frame, stamp
+from twistedcam.wire.framing import PREFIX, pack
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+JPEG = encode_jpeg(np.zeros((24, 32, 3), np.uint8))
+ARRAY = pickle.dumps(np.zeros((24, 32, 3), np.uint8))
+
+
+def frame(sequence: int, captured: float = 0.0) -> bytes:
+    """The message of a real frame."""
+    return stamp(JPEG, "desk", sequence, captured).message
+
+
+class ConnectionTests(TestCase):
+    """One connection to a server that the test plays."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.frames: list[Frame] = []
+        self.failures: list[str] = []
+        self.session = self.make_session()
+
+    def make_session(self, **options: Any) -> Session:
+        """A session that keeps what it is told."""
+        return Session(self.clock.seconds, self.frames.append, self.failures.append, **options)
+
+    def connect(self, **options: Any) -> tuple[ServerConnection, StringTransport]:
+        """The viewer's connection."""
+        connection = ServerConnectionFactory(self.session, self.clock, **options).buildProtocol(None)
+        transport = StringTransport()
+        connection.makeConnection(transport)
+        return connection, transport
+
+    def test_hello_and_pings(self) -> None:
+        """A viewer says hello, and pings at once and each second; after that nothing is left in the clock."""
+        connection, transport = self.connect(camera="desk")
+        self.assertEqual(messages(transport), [{"type": "hello", "camera": "desk"}, {"type": "ping", "sent": 0.0}])
+        self.clock.advance(1)
+        self.assertEqual(messages(transport), [{"type": "ping", "sent": 1.0}])
+        connection.connectionLost(LOST)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_first_pings(self) -> None:
+        """The first few pongs are each answered with another ping, later ones are not."""
+        connection, transport = self.connect()
+        pings = 0
+        for _ in range(10):
+            for message in messages(transport):
+                if message["type"] == "ping":
+                    pings += 1
+                    connection.dataReceived(pack_json({"type": "pong", "sent": message["sent"], "clock": 1.0}))
+        self.assertEqual(pings, 4)
+
+    def test_newest_frame(self) -> None:
+        """Frames are handed on as they come, and the newest is kept."""
+        connection, _ = self.connect()
+        connection.dataReceived(frame(1) + frame(2))
+        self.assertEqual([got.sequence for got in self.frames], [1, 2])
+        self.assertIs(self.session.newest, self.frames[1])
+        self.assertEqual((self.session.received, self.session.dropped), (2, 0))
+
+    def test_dropped(self) -> None:
+        """Gaps in the numbers are frames dropped; a server that begins anew has dropped none."""
+        connection, _ = self.connect()
+        connection.dataReceived(frame(1) + frame(5) + frame(6))
+        self.assertEqual(self.session.dropped, 3)
+        connection.connectionLost(LOST)
+        connection, _ = self.connect()
+        connection.dataReceived(frame(500) + frame(501))
+        self.assertEqual(self.session.dropped, 3)
+
+    def test_age(self) -> None:
+        """A frame's age is by the server's clock, wherever ours stands."""
+        connection, _ = self.connect()
+        connection.dataReceived(frame(1, captured=5000.0))
+        self.assertIsNone(self.frames[0].age)
+        self.clock.advance(0.02)
+        connection.dataReceived(pack_json({"type": "pong", "sent": 0.0, "clock": 5000.11}))
+        self.clock.advance(1)
+        age = self.frames[0].age
+        assert age is not None
+        self.assertAlmostEqual(age, 1.12)
+        self.assertIsNone(Frame.from_jpeg(JPEG).age)
+
+    def test_age_after_the_clock_was_set(self) -> None:
+        """When the server's clock is set, no wrong age is told: none until the next pong, and then the right one."""
+        for jump in (-3600.0, 3600.0):
+            connection, _ = self.connect()
+            start = self.clock.seconds()
+            connection.dataReceived(pack_json({"type": "pong", "sent": start, "clock": 5000.0}))
+            connection.dataReceived(frame(1, captured=4999.95) + frame(2, captured=5000.0 + jump))
+            self.assertIsNone(self.frames[-1].age)
+            connection.dataReceived(pack_json({"type": "pong", "sent": start, "clock": 5000.05 + jump}))
+            age = self.frames[-1].age
+            assert age is not None
+            self.assertAlmostEqual(age, 0.05)
+            connection.connectionLost(LOST)
+
+    def test_fps(self) -> None:
+        """The rate is that of the last two seconds."""
+        connection, _ = self.connect()
+        for sequence in range(100):
+            self.clock.advance(0.1)
+            connection.dataReceived(frame(sequence))
+        self.assertIn(self.session.fps(), (9.5, 10, 10.5))
+        self.clock.advance(2.1)
+        self.assertEqual(self.session.fps(), 0)
+
+    def test_states(self) -> None:
+        """Connecting, connected, reconnecting; and the reason is told."""
+        self.assertEqual(self.session.state, CONNECTING)
+        self.session.disconnected("refused")
+        self.assertEqual((self.session.state, self.session.problem), (CONNECTING, "refused"))
+        connection, _ = self.connect()
+        self.assertEqual((self.session.state, self.session.problem), (CONNECTED, ""))
+        connection.dataReceived(frame(1))
+        connection.connectionLost(LOST)
+        self.assertEqual((self.session.state, self.session.problem), (RECONNECTING, "the server ended the connection"))
+
+    def test_server_without_a_word(self) -> None:
+        """A server that ends the connection without an answer may be one that waits for TLS."""
+        connection, _ = self.connect()
+        connection.connectionLost(LOST)
+        self.assertIn("if it uses TLS, say --key or --tls", self.session.problem)
+        self.assertEqual(self.failures, [])
+        connection, _ = self.connect()
+        connection.dataReceived(b"\x15\x03\x03\0\x02\x02\x46")
+        connection.connectionLost(LOST)
+        self.assertEqual(self.failures, ["the server uses TLS: say --key, or --tls"])
+        self.assertEqual(self.session.problem, self.failures[0])
+
+    def test_broken_frame(self) -> None:
+        """A broken frame is counted and passed over; the next one is shown."""
+        connection, transport = self.connect()
+        connection.dataReceived((GOLDEN / "broken-jpeg.wire").read_bytes())
+        self.assertEqual((self.session.broken, [got.sequence for got in self.frames]), (1, [8]))
+        self.assertFalse(transport.disconnected)
+
+    def failure(self, *content: bytes, **options: Any) -> str:
+        """Why the viewer gave up when it received C{content}."""
+        connection, transport = self.connect(**options)
+        for portion in content:
+            connection.dataReceived(portion)
+        self.assertTrue(transport.disconnected)
+        (reason,) = self.failures
+        self.assertNotIn("\n", reason)
+        return reason
+
+    def test_web_server(self) -> None:
+        """A web server is known by what it answers, and our hello makes it answer."""
+        self.assertIn(
+            "no camstream server, it says 'HTTP/1.1'", self.failure((GOLDEN / "web-server.wire").read_bytes())
+        )
+        _, transport = self.connect()
+        self.assertIn(b"\r\n\r\n", transport.value())
+
+    def test_over_the_cap(self) -> None:
+        """A message above the limit is refused, and the limit can be set."""
+        self.assertIn("67108865", self.failure((GOLDEN / "over-the-cap.wire").read_bytes()))
+        self.failures.clear()
+        self.assertIn("limit is 1000", self.failure(PREFIX.pack(1001), max_message_bytes=1000))
+
+    def test_garbage(self) -> None:
+        """A message of no known kind is the end."""
+        self.assertIn("byte 47", self.failure((GOLDEN / "garbage.wire").read_bytes()))
+
+    def test_refused(self) -> None:
+        """What the server says when it refuses us is what the user is told."""
+        reason = self.failure(pack_json({"type": "refused", "reason": "there is no camera 'x' here"}))
+        self.assertEqual(reason, "the server refuses us: there is no camera 'x' here")
+
+    def test_refused_for_now(self) -> None:
+        """A server that is full is tried again, and what it says is shown meanwhile."""
+        connection, transport = self.connect()
+        connection.dataReceived(pack_json({"type": "refused", "reason": "2 are watching", "again": True}))
+        self.assertTrue(transport.disconnecting)
+        connection.connectionLost(LOST)
+        self.assertEqual(self.failures, [])
+        self.assertEqual(self.session.problem, "the server refuses us: 2 are watching")
+
+    def test_strange_pongs(self) -> None:
+        """Pongs that answer nothing, or tell no time, are the end and no crash."""
+        for pong in (
+            b'{"type":"pong"}',
+            b'{"type":"pong","sent":-5.0,"clock":1}',
+            b'{"type":"pong","sent":99.0,"clock":1}',
+            b'{"type":"pong","sent":0.0,"clock":"noon"}',
+            b'{"type":"pong","sent":0.0,"clock":NaN}',
+            b'{"type":"pong","sent":NaN,"clock":1}',
+            b'{"type":"pong","sent":0.0,"clock":1' + b"0" * 400 + b"}",
+        ):
+            self.failures.clear()
+            self.failure(pack(pong))
+
+    def test_pickles_refused(self) -> None:
+        """A server that sends only pickles is refused after a moment, with the option that would admit them."""
+        connection, transport = self.connect()
+        connection.dataReceived(pack(ARRAY))
+        self.assertEqual(self.failures, [])
+        self.clock.advance(2)
+        connection.dataReceived(pack(ARRAY))
+        self.assertTrue(transport.disconnected)
+        self.assertIn("--allow-pickle", self.failures[0])
+        self.assertEqual(self.frames, [])
+
+    def test_pickles_until_the_hello_is_read(self) -> None:
+        """Pickles from before the server read our hello are passed over unread."""
+        connection, transport = self.connect()
+        connection.dataReceived(pack(b"\x80\x04 whatever") + frame(1))
+        self.clock.advance(5)
+        connection.dataReceived(frame(2))
+        self.assertFalse(transport.disconnected)
+        self.assertEqual(len(self.frames), 2)
+
+    def test_pickles_allowed(self) -> None:
+        """Where pickles are allowed, arrays are shown and counted, and others are broken frames."""
+        self.session = self.make_session(allow_pickle=True)
+        connection, _ = self.connect()
+        connection.dataReceived(pack(ARRAY) + pack(pickle.dumps(print)) + pack(ARRAY))
+        self.assertEqual([(got.sequence, got.width, got.height) for got in self.frames], [(0, 32, 24), (1, 32, 24)])
+        self.assertEqual(self.session.broken, 1)
+
+    def test_silent_server(self) -> None:
+        """A server that answered pings and falls silent is given up within 5 s: its host may be gone."""
+        connection, transport = self.connect()
+        connection.dataReceived(pack_json({"type": "pong", "sent": 0.0, "clock": 1.0}))
+        self.clock.pump([1] * 3)
+        self.assertFalse(transport.disconnected)
+        self.clock.advance(1)
+        self.assertTrue(transport.disconnected)
+        connection.connectionLost(LOST)
+        self.assertEqual(self.failures, [])
+        self.assertIn("nothing was heard", self.session.problem)
+
+    def test_server_without_pongs(self) -> None:
+        """A server that never answers pings, as the tutorial's, is not given up for its silence."""
+        _, transport = self.connect()
+        self.clock.pump([1] * 100)
+        self.assertFalse(transport.disconnected)
+
+    def test_stopped(self) -> None:
+        """After the end nothing is taken, told or complained of."""
+        connection, _ = self.connect()
+        self.session.stop()
+        connection.dataReceived(frame(1) + pack(b"x"))
+        connection.connectionLost(LOST)
+        self.assertEqual((self.frames, self.failures), ([], []))

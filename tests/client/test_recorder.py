@@ -1,0 +1,72 @@
+"""Recordings one after the other."""
+
+from __future__ import annotations
+
+import os
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
+
+from tests.client.fakes import gray
+from tests.test_recording import times
+from twistedcam.client.recorder import Recorder
+from twistedcam.interfaces import IOutput
+
+
+class RecorderTests(TestCase):
+    """Recording as an output."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.folder = self.mktemp()
+        os.mkdir(self.folder)
+        self.path = os.path.join(self.folder, "video.mkv")
+        self.ends: list[str] = []
+        self.problems: list[str] = []
+
+    def recorder(self, path: str = "") -> Recorder:
+        """A recorder on the test's clock."""
+        return Recorder(self.clock.seconds, self.ends.append, self.problems.append, path)
+
+    def give(self, recorder: Recorder, count: int) -> None:
+        """Frames, a second apart on both clocks."""
+        for sequence in range(count):
+            recorder.frame(gray(50, sequence, captured=self.clock.seconds()))
+            self.clock.advance(1)
+
+    def test_from_the_first_frame(self) -> None:
+        """With a path it records from the first frame to the end, and says then what it has."""
+        recorder = self.recorder(self.path)
+        self.assertTrue(verifyObject(IOutput, recorder))
+        self.assertEqual((recorder.is_recording, recorder.status), (False, ""))
+        self.give(recorder, 3)
+        self.assertEqual((recorder.is_recording, recorder.status), (True, "REC 0:02 video.mkv"))
+        recorder.stop()
+        recorder.stop()
+        self.assertEqual(self.ends, [f"recorded: {self.path}, 3 frames, 2.0 s"])
+        self.assertEqual(times(self.path), [0.0, 1.0, 2.0])
+
+    def test_on_demand(self) -> None:
+        """Without a path nothing is recorded before it is started, nor after it is stopped."""
+        recorder = self.recorder()
+        self.give(recorder, 2)
+        recorder.start(self.path)
+        self.give(recorder, 2)
+        recorder.stop()
+        self.give(recorder, 2)
+        self.assertEqual((len(times(self.path)), self.problems), (2, []))
+
+    def test_problems(self) -> None:
+        """What cannot be recorded is reported, and ends the recording; later frames do no harm."""
+        recorder = self.recorder()
+        recorder.start(os.path.join(self.folder, "gone", "video.mkv"))
+        self.assertIn("no folder", self.problems.pop())
+        recorder.start(self.path)
+        self.assertEqual(recorder.status, "REC 0:00 video.mkv")
+        os.rmdir(self.folder)
+        self.give(recorder, 1)
+        self.assertRegex(self.problems.pop(), "^the recording has ended: .*No such file")
+        self.give(recorder, 1)
+        recorder.stop()
+        self.assertEqual((recorder.status, self.ends, self.problems), ("", [], []))

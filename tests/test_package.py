@@ -1,0 +1,41 @@
+"""What the package offers by its own name."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import twistedcam
+from twistedcam.client.display import DisplayError
+from twistedcam.client.snapshot import SnapshotError
+from twistedcam.codec import CodecError
+from twistedcam.frame import FrameError
+from twistedcam.interfaces import AccessDeniedError, CameraError, TwistedcamError
+from twistedcam.recording import RecordingError
+
+
+class PackageTests(SynchronousTestCase):
+    """The public names."""
+
+    def test_names(self) -> None:
+        """Each name is there, and one that is not offered is an AttributeError."""
+        for name in twistedcam.__all__:
+            self.assertIsNotNone(getattr(twistedcam, name))
+        self.assertEqual(twistedcam.__version__, version("twistedcam"))
+        self.assertRaises(AttributeError, getattr, twistedcam, "nothing")
+
+    def test_errors(self) -> None:
+        """The package's errors have one root."""
+        for error in (
+            AccessDeniedError,
+            CameraError,
+            CodecError,
+            DisplayError,
+            FrameError,
+            RecordingError,
+            SnapshotError,
+            twistedcam.ServeError,
+            twistedcam.WatchError,
+        ):
+            self.assertTrue(issubclass(error, TwistedcamError), error)

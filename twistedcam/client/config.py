@@ -1,0 +1,35 @@
+"""What one run of the viewer is to do, as its options say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from twistedcam.client.address import Address
+from twistedcam.wire.framing import MAX_BYTES_FROM_SERVER
+
+
+@dataclass(frozen=True)
+class ClientConfig:
+    """
+    The server and camera to watch, what to accept, and what to do with the frames.
+
+    C{camera} is the server's first one if empty. C{frames} is how many frames to take, C{snapshot} and C{record} are
+    absolute paths, C{snapshot_every} is in seconds; each of them is not wanted if 0 or empty.
+    """
+
+    address: Address = field(default_factory=Address)
+    camera: str = ""
+    lists_cameras: bool = False
+    adapt: bool = True
+    allow_pickle: bool = False
+    max_message_bytes: int = MAX_BYTES_FROM_SERVER
+    frames: int = 0
+    snapshot: str = ""
+    snapshot_every: float = 0.0
+    record: str = ""
+    headless: bool = False
+
+    @property
+    def opens_window(self) -> bool:
+        """Whether what was asked for needs a window."""
+        return not self.headless and not self.lists_cameras and not self.snapshot

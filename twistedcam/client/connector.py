@@ -1,0 +1,94 @@
+"""The one way to a server: a connection that is made again whenever it is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.internet import ClientService, backoffPolicy
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError  # noqa: A004
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twistedcam.client.address import Address
+from twistedcam.client.connection import ServerConnectionFactory
+from twistedcam.client.session import Session
+from twistedcam.wire.framing import MAX_BYTES_FROM_SERVER
+
+RETRY = backoffPolicy(initialDelay=0.25, maxDelay=5.0)
+
+
+class Connector(ClientService):
+    """
+    Keeps a L{Session} connected to the server at an L{Address}, for as long as it runs.
+
+    It tells the session why each attempt failed. A host that is not known ends the session if there was no connection
+    before; after any other failure another attempt follows. Raises L{AddressError} for an address that is not valid.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        address: Address,
+        session: Session,
+        camera: str = "",
+        max_message_bytes: int = MAX_BYTES_FROM_SERVER,
+        adapt: bool = True,
+    ) -> None:
+        self._address = address
+        self._session = session
+        self._factory = ServerConnectionFactory(
+            session, reactor, camera, max_message_bytes, address.make_credentials, adapt
+        )
+        endpoint = _ReportingEndpoint(address.to_endpoint(reactor), self._attempt_failed)
+        super().__init__(endpoint, self._factory, RETRY, clock=reactor)
+
+    def choose(self, camera: str) -> None:
+        """Watch C{camera} from now on, and in connections to come."""
+        self._factory.choose(camera)
+
+    def _attempt_failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError):  # we were stopped
+            return
+        problem = explain(failure, str(self._address))
+        if is_final(failure) and not self._session.has_connected:
+            self._session.fail(problem)
+        else:
+            self._session.disconnected(problem)
+
+
+def explain(failure: Failure, server: str) -> str:
+    """Why an attempt to connect to C{server} failed, in one line."""
+    if failure.check(DNSLookupError):
+        return f"the host of {server} is not known: check the spelling, or use its IP address"
+    if failure.check(ConnectionRefusedError):
+        return f"nothing listens at {server}, is the server running?"
+    return f"{server}: {failure.getErrorMessage()}"
+
+
+def is_final(failure: Failure) -> bool:
+    """Whether another attempt would fail in the same way, if none has succeeded yet."""
+    return failure.check(DNSLookupError) is not None
+
+
+@implementer(IStreamClientEndpoint)
+class _ReportingEndpoint:
+    """An endpoint that tells C{on_failure} why an attempt failed, which ClientService keeps to itself."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint, on_failure: Callable[[Failure], None]) -> None:
+        self._endpoint = endpoint
+        self._on_failure = on_failure
+
+    def __repr__(self) -> str:
+        return repr(self._endpoint)
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Connect; a failure is reported, and goes on to the caller."""
+
+        def report(failure: Failure) -> Failure:
+            self._on_failure(failure)
+            return failure
+
+        return self._endpoint.connect(protocolFactory).addErrback(report)

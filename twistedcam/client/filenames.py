@@ -1,0 +1,32 @@
+"""Names for the files that a viewer writes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from twistedcam.frame import Frame
+
+
+class FileNames:
+    """
+    Paths in C{folder} that no file has yet, made of a frame's camera and the local time.
+
+    C{now} is the time of day, in seconds since the epoch.
+    """
+
+    def __init__(self, folder: str, now: Callable[[], float]) -> None:
+        self._folder = folder
+        self._now = now
+
+    def new_path(self, frame: Frame, suffix: str) -> str:
+        """A path for C{frame} that ends with C{suffix}."""
+        camera = "".join(c if c.isalnum() or c in "-_." else "-" for c in frame.camera).lstrip(".") or "snapshot"
+        at = time.strftime("%Y%m%d-%H%M%S", time.localtime(self._now()))
+        start = os.path.join(self._folder, f"{camera}-{at}")
+        path, count = f"{start}{suffix}", 1
+        while os.path.exists(path):
+            count += 1
+            path = f"{start}-{count}{suffix}"
+        return path
