@@ -131,12 +131,12 @@ class AccessTests(TestCase):
         self.assertEqual(self.frames, [])
 
     async def test_false_server_without_challenge(self) -> None:
-        """A server that sends frames without proving the key is refused by the viewer."""
+        """A server that sends frames without asking for the key is not the server that the key is for."""
         port = await self.serve(wrap=lambda f: TLSMemoryBIOFactory(make_certificate().options(), False, f))
         self.hub.attach(RecordingSink())
         self.hub.publish(picture())
         await self.watch(port, lambda: KeyCredentials(make_secret()), self.unchecked())
-        self.assertIn("not the one that the key is for", await self.failure)
+        self.assertIn("not the server that the key is for", await self.failure)
         self.assertEqual(self.frames, [])
 
     async def test_no_key(self) -> None:
@@ -153,7 +153,7 @@ class AccessTests(TestCase):
         """A viewer that speaks TLS to a server that does not is told so."""
         port = await self.serve()
         await self.watch(port, lambda: KeyCredentials(make_secret()), self.unchecked())
-        self.assertIn("does not speak TLS", await self.failure)
+        self.assertIn("does not use TLS", await self.failure)
 
     async def test_strange_certificate(self) -> None:
         """With --tls a certificate that no authority has signed is refused."""
