@@ -35,12 +35,13 @@ class _Watching:
         reactor: Any,
         address: Address,
         camera: str,
+        monotonic: Callable[[], float],
         on_frame: Callable[[Frame], None],
         on_failure: Callable[[str], None],
     ) -> None:
         self._reactor = reactor
         self._on_failure = on_failure
-        self.session = Session(time.monotonic, on_frame, self._fail)
+        self.session = Session(monotonic, on_frame, self._fail)
         self._connector = Connector(reactor, address, self.session, camera)
         self._connector.startService()
 
@@ -79,7 +80,7 @@ async def watch(
         news.pending.clear()  # only the newest is wanted
         news.put(what)
 
-    watching = _Watching(reactor, address, camera, put, lambda reason: put(WatchError(reason)))
+    watching = _Watching(reactor, address, camera, time.monotonic, put, lambda reason: put(WatchError(reason)))
     try:
         while True:
             found = await news.get()
@@ -113,7 +114,7 @@ class Client:
         self._is_closed = False
         self._reactor = running_reactor()
         self._watching: _Watching = blockingCallFromThread(
-            self._reactor, _Watching, self._reactor, self._address, camera, self._take, self._fail
+            self._reactor, _Watching, self._reactor, self._address, camera, time.monotonic, self._take, self._fail
         )
 
     @property
