@@ -1,11 +1,13 @@
-"""Addresses, as people write them."""
+"""Addresses as people write them, and options of sockets."""
 
 from __future__ import annotations
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.interfaces import ITCPTransport, IUNIXTransport
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
 
-from twistedcam.net import describe
+from twistedcam.net import describe, disable_nagle
 
 
 class DescribeTests(SynchronousTestCase):
@@ -16,3 +18,30 @@ class DescribeTests(SynchronousTestCase):
         self.assertEqual(describe(IPv4Address("TCP", "10.0.0.1", 99)), "10.0.0.1:99")
         self.assertEqual(describe(IPv6Address("TCP", "::1", 99)), "[::1]:99")
         self.assertEqual(describe(UNIXAddress("/run/cam")), "/run/cam")
+
+
+class Transport:
+    """A transport that notes what is set."""
+
+    def __init__(self, *provided: type) -> None:
+        self.is_nagle_disabled = False
+        directlyProvides(self, *provided)
+
+    def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802
+        self.is_nagle_disabled = enabled
+
+
+class NagleTests(SynchronousTestCase):
+    """Small messages are sent at once."""
+
+    def test_tcp(self) -> None:
+        """Nagle's algorithm is off on a TCP connection."""
+        transport = Transport(ITCPTransport)
+        disable_nagle(transport)
+        self.assertTrue(transport.is_nagle_disabled)
+
+    def test_unix_socket(self) -> None:
+        """A UNIX socket is left alone, although Twisted says that it is a TCP transport: older ones fail at it."""
+        transport = Transport(ITCPTransport, IUNIXTransport)
+        disable_nagle(transport)
+        self.assertFalse(transport.is_nagle_disabled)

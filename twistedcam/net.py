@@ -9,12 +9,21 @@ import sys
 from ipaddress import ip_address
 from typing import Any
 
+from twisted.internet.interfaces import ITCPTransport, IUNIXTransport
+
 if sys.platform == "linux":
     import fcntl
 
 DEFAULT_PORT = 9999  # of a camstream server
 
 _SIOCGIFADDR = 0x8915  # linux/sockios.h
+
+
+def disable_nagle(transport: Any) -> None:
+    """Send small messages at once if C{transport} is TCP: otherwise each may wait 40 ms for an acknowledgement."""
+    # Until Twisted 24.11 a UNIX socket claims to be a TCP transport too, and fails when it is set.
+    if ITCPTransport.providedBy(transport) and not IUNIXTransport.providedBy(transport):
+        transport.setTcpNoDelay(True)
 
 
 def describe(address: Any) -> str:

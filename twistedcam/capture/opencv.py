@@ -18,7 +18,7 @@ from twistedcam.interfaces import BrokenPictureError, CameraError, ICamera
 
 # Our own errors report what goes wrong, once and with its reason.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-if "OPENCV_LOG_LEVEL" not in os.environ:
+if "OPENCV_LOG_LEVEL" not in os.environ and hasattr(cv2.utils, "logging"):  # OpenCV 4 lacks it
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 _DEFAULT_FPS = 25  # for sources that do not tell their own

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
-from twisted.internet.interfaces import IAddress, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twistedcam.access.credentials import NoCredentials
 from twistedcam.client.session import Session
 from twistedcam.interfaces import AccessDeniedError, ICredentials
-from twistedcam.net import describe
+from twistedcam.net import describe, disable_nagle
 from twistedcam.wire import messages
 from twistedcam.wire.fields import FieldError
 from twistedcam.wire.framing import (
@@ -63,8 +63,7 @@ class ServerConnection(MessageReceiver):
         self._last_received = self._began = session.monotonic()
 
     def connectionMade(self) -> None:
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)  # a ping is to be sent at once
+        disable_nagle(self.transport)  # a ping is to be sent at once
         self.MAX_LENGTH = self.factory.max_message_bytes
         self.factory.connection = self
         self._session.connected()

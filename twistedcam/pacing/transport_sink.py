@@ -6,13 +6,14 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IPullProducer, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IPullProducer, IReactorTime
 from twisted.internet.tcp import Connection
 from twisted.protocols.policies import ProtocolWrapper
 from zope.interface import implementer
 
 from twistedcam.frame import Frame
 from twistedcam.interfaces import ISink
+from twistedcam.net import disable_nagle
 from twistedcam.pacing.tcp_link import TCPLink
 
 PROGRESS_SECONDS = 30.0
@@ -66,9 +67,7 @@ class TransportSink:
         while isinstance(raw, ProtocolWrapper):  # TLS, PROXY and their like
             raw = raw.transport
         self._raw = raw
-        if ITCPTransport.providedBy(raw):
-            # Otherwise the end of a frame that follows a pong waits for the pong's delayed ACK: 40 ms.
-            raw.setTcpNoDelay(True)
+        disable_nagle(raw)  # or the end of a frame that follows a pong waits for the pong's delayed ACK: 40 ms
         self._link = TCPLink(raw.socket, clock.seconds) if hasattr(raw, "socket") else None
         # Half the cost of write(), which always takes a turn of the reactor. Only on a socket's own transport, not
         # under TLS, and only while the transport has nothing to write.
