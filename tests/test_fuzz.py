@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.fuzzing import CHECKS, fuzz
+from tests.optional import needs
 
 
+@needs("hypothesis")
 class FuzzTests(SynchronousTestCase):
     """Nothing but named errors, whatever is sent."""
 
     def test_each(self) -> None:
         """300 inputs to each check."""
+        from tests.fuzzing import CHECKS, fuzz
+
         for name in CHECKS:
             fuzz(name, 300, derandomize=True)
