@@ -221,7 +221,7 @@ class Int64StringReceiver(Protocol):
 
 class MessageReceiver(Int64StringReceiver):
     """
-    Tells messages apart by their first byte: C{FF} a JPEG, C{{} a JSON object, C{80} a pickle.
+    Tells messages apart by their first byte: C{FF} a JPEG, C{E{lb}} a JSON object, C{80} a pickle.
 
     A message whose first byte is not in C{accepted} is refused at that byte, before the rest of it is kept.
     """
