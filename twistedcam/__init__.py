@@ -8,9 +8,8 @@ if TYPE_CHECKING:
     from twistedcam.app.api import ServeError, serve
     from twistedcam.client.api import Client, WatchError, watch
 
-    __version__: str
-
 __all__ = ["Client", "ServeError", "WatchError", "__version__", "serve", "watch"]
+__version__ = "0.1.0"
 
 _MODULES = {
     "Client": "twistedcam.client.api",
@@ -23,10 +22,6 @@ _MODULES = {
 
 def __getattr__(name: str) -> Any:
     # Imported when first used: the commands start faster.
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("twistedcam")
     if name not in _MODULES:
         raise AttributeError(f"module 'twistedcam' has no attribute {name!r}")
     from importlib import import_module
