@@ -1,5 +1,5 @@
 // Watches a camstream server from plain JavaScript: node client.mjs [HOST [PORT [FRAMES]]]
-// All it takes is docs/protocol.md: messages, a JPEG's comment, and a ping for the age.
+// Written from docs/protocol.md: messages, the metadata in a JPEG's comment, and pings for the age.
 import net from "node:net";
 
 const [host = "127.0.0.1", port = "9999", frames = "10"] = process.argv.slice(2);
@@ -13,7 +13,7 @@ function send(message) {
   socket.write(Buffer.concat([prefix, payload]));
 }
 
-function metadata(jpeg) {   // the JSON in its comment segment
+function metadata(jpeg) {   // the JSON in the comment segment
   for (let at = 2; jpeg[at + 1] !== 0xda; at += 2 + jpeg.readUInt16BE(at + 2)) {
     if (jpeg[at + 1] === 0xfe) return JSON.parse(jpeg.subarray(at + 4, at + 2 + jpeg.readUInt16BE(at + 2)));
   }

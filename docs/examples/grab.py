@@ -1,5 +1,5 @@
 """
-Take one picture of a camera: in a notebook, grab() shows it; on the command line, it is written to a file.
+One picture of a camera: in a notebook, grab() shows it; on the command line, it is written to a file.
 
     python grab.py [SERVER [FILE]]
 """
@@ -14,7 +14,7 @@ from twistedcam.frame import Frame
 
 
 class Picture:
-    """A frame that a notebook shows as a picture."""
+    """A frame that notebooks display as a picture."""
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
@@ -24,16 +24,16 @@ class Picture:
 
 
 def grab(server: str = "127.0.0.1:9999", camera: str = "") -> Picture:
-    """The current picture of a camera."""
+    """The current picture of a camera. Raises L{RuntimeError} if there is none."""
     with twistedcam.Client(server, camera) as client:
         done, _ = client.read()
         if not done or client.frame is None:
-            raise RuntimeError(client.problem or (client.frame.reason if client.frame else "no picture came in time"))
+            raise RuntimeError(client.frame.reason if client.frame else "the server does not answer")
         return Picture(client.frame)
 
 
 def main() -> None:
-    """Write the picture, and print what it is."""
+    """Write the picture to a file, and print what it is."""
     server = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9999"
     path = Path(sys.argv[2] if len(sys.argv) > 2 else "picture.jpg")
     frame = grab(server).frame

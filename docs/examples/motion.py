@@ -1,10 +1,10 @@
 """
-Mark what moves in the picture of a camera, and serve the result as another camera.
+Marks what moves in a camera's pictures, and serves the marked pictures as a camera of its own.
 
     python motion.py [SERVER [LISTEN]]
     python motion.py 127.0.0.1:9999 tcp:9998:interface=127.0.0.1
 
-and then, to watch it: twistd -n camstream-client --port 9998
+To watch it: twistd -n camstream-client --port 9998
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from twistedcam.codec import Image
 
 
 def marked(server: str) -> Iterator[Image]:
-    """The server's pictures, with a box around each thing that moves."""
+    """The server's pictures, with a rectangle around everything that moves."""
     background = cv2.createBackgroundSubtractorMOG2(history=200, detectShadows=False)
     with twistedcam.Client(server) as client:
         for image in client:
@@ -34,7 +34,7 @@ def marked(server: str) -> Iterator[Image]:
 
 
 def main() -> None:
-    """Serve until interrupted. The server's camera is on only while somebody watches here."""
+    """Serve until interrupted. The server's camera is on only while this one is watched."""
     server = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9999"
     listen = sys.argv[2] if len(sys.argv) > 2 else "tcp:9998:interface=127.0.0.1"
     twistedcam.serve(lambda: marked(server), "motion", listen=listen, http="off")

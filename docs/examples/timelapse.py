@@ -1,5 +1,5 @@
 """
-A time-lapse: one picture every few seconds, in a video that shows 25 of them a second.
+A time-lapse: one picture every few seconds, as a video of 25 pictures a second.
 
     python timelapse.py [SERVER [SECONDS [PICTURES [FILE]]]]
     python timelapse.py 127.0.0.1:9999 10 360 hour.mkv
@@ -17,14 +17,14 @@ FPS = 25
 
 
 def main() -> None:
-    """Take the pictures over one connection, so that none of them has to wait for the camera."""
+    """Take the pictures, over one connection, so that none of them has to wait for the camera to open."""
     server = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9999"
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 10.0
     pictures = int(sys.argv[3]) if len(sys.argv) > 3 else 360
     path = sys.argv[4] if len(sys.argv) > 4 else "timelapse.mkv"
     shown_at = 0.0
     due = time.monotonic()
-    # In the video the pictures follow each other faster than they were taken.
+    # The video plays the pictures faster than they were taken.
     recording = Recording(path, lambda: shown_at, by_capture=False)
     with twistedcam.Client(server) as client:
         while recording.frames < pictures:
