@@ -1,1 +1,1 @@
-"""Measurements anyone can repeat; each is a command that prints its figures."""
+"""Benchmarks that anyone can repeat; each is a command that prints its figures."""

@@ -1,10 +1,11 @@
 """
-All that one machine can tell: python -m benchmarks [--only fanout,age] [--save FOLDER]
+Run all benchmarks that need only one machine: python -m benchmarks [--only fanout,age] [--save FOLDER]
 
-Some 45 minutes. Each is a command of its own as well, such as python -m benchmarks.fanout, with options; each says what
-it compares, and what it needs: a C compiler, the peers (pip install -e '.[benchmarks]' and GStreamer), root for links
-and adapt, ffmpeg, Xvfb and xdotool for files and viewer. Not among them are unplug, cut, real_camera, web, browser and
-soak, which need a camera, a browser or an hour. --save keeps what benchmarks.tables and .plots show.
+It takes about 45 minutes. Each benchmark is also a command of its own, such as python -m benchmarks.fanout, with
+options; its docstring says what it compares and needs: a C compiler, the peers (pip install -e '.[benchmarks]' and
+GStreamer), root for links and adapt, ffmpeg, Xvfb and xdotool for files and viewer. Not included are unplug, cut,
+real_camera, web, browser and soak, which need a camera, a browser or an hour. --save keeps the results for
+benchmarks.tables and benchmarks.plots.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
 What a viewer gets over a link that cannot take full pictures: python -m benchmarks.adapt [--seconds 30]
 
-Pictures of some 50 kB, 25 a second, over 300 kB/s and 20 ms (tests.emulated_link; as root), from the real server to the
-real viewer, as it is and with --no-adapt, from its first picture on.
+Pictures of about 50 kB, 25 a second, over 300 kB/s and 20 ms (tests.emulated_link; needs root), from the real server to
+the real viewer, with and without --no-adapt, from the first picture on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _QUALITY = "82"  # at which the clip's pictures are of some 50 kB
 
 
 def main() -> None:
-    """Watch in both ways, and print."""
+    """Watch in both ways and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30.0)
     seconds = parser.parse_args().seconds

@@ -1,10 +1,10 @@
 """
-How old pictures are on one machine, and what it takes: python -m benchmarks.age [--viewers 1,10,100,500,2000] [--tls]
+The age of pictures on one machine, and its cost: python -m benchmarks.age [--viewers 1,10,100,500,2000] [--tls]
 
-The test card at 640 x 480, 30 a second, from the real server to one real headless viewer, which says how old they are,
-and to more connections that one process reads. The server has one core and the viewers have the others, since they
-stand for other machines. Beside it what encoding and decoding such a picture take, below which nobody can go. CPU time
-is the server's, the camera and the encoding in it, as a share of one core.
+The test card at 640 x 480, 30 a second, from the real server to one real headless viewer, which reports the ages, and
+to further connections that one process reads. The server has one core and the viewers have the others, because they
+stand for other machines. CPU time is that of the server, including camera and encoding, as a share of one core. The
+times of encoding and decoding such a picture are printed as well: the lowest age possible.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _VIEWERS_CORES = ("taskset", "-c", ",".join(map(str, _others or [_first])))
 
 
 def measure(serving: Server, viewers: int, frames: int) -> str:
-    """A row of the table, for one viewer that looks at its pictures and others that only read."""
+    """A row of the table, for one viewer that looks at its pictures, and others that only read."""
     crowd: list[Reader] = []
     if viewers > 1:
         crowd.append(read_plainly(serving.port, viewers - 1, frames / _FPS + 5, _VIEWERS_CORES))
@@ -48,7 +48,7 @@ def measure(serving: Server, viewers: int, frames: int) -> str:
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--viewers", default="1,500")

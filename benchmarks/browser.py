@@ -1,9 +1,10 @@
 """
 What a browser shows: python -m benchmarks.browser [--seconds 5] [--screenshots FOLDER]
 
-Needs Debian's chromium and chromium-driver, and selenium. The server's page in headless Chromium: whether the picture
-changes, its age as the page tells it; the same over a link of 1 Mbit/s and 40 ms as Chromium throttles it; nothing
-transferred while the page is hidden; and how soon it goes on by itself after the server was killed.
+Needs Debian's chromium and chromium-driver, and the package selenium. Opens the server's page in headless Chromium and
+prints whether the picture changes, and its age as the page shows it; the same with Chromium's throttling to 1 Mbit/s
+and 40 ms; whether nothing is transferred while the page is hidden; and how soon it continues by itself after the server
+was killed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _PORT = 18080
 
 
 def serve(camera: str) -> subprocess.Popen[bytes]:
-    """A server whose web face is at our port."""
+    """A server with its web server on our port."""
     words = ("--camera", camera, "--width", "640", "--listen", f"unix:{tempfile.mkdtemp()}/camera")
     http = f"tcp:{_PORT}:interface=127.0.0.1"
     return subprocess.Popen(
@@ -49,13 +50,13 @@ def wait_for(condition: Any, patience: float = 30.0) -> float:
 
 
 class Page:
-    """The page, as it is seen."""
+    """The page as a user sees it."""
 
     def __init__(self, browser: webdriver.Chrome) -> None:
         self._browser = browser
 
     def text(self, selector: str) -> str:
-        """What stands there."""
+        """The text of the element."""
         return str(self._browser.find_element("css selector", selector).text)
 
     def is_live(self) -> bool:

@@ -1,9 +1,9 @@
 """
-What a viewer says of a network that is cut and comes back: python -m benchmarks.cut [--seconds 30] [--times 3]
+What a viewer reports when the network is cut and comes back: python -m benchmarks.cut [--seconds 30] [--times 3]
 
-Server and viewer are at the ends of an emulated link (tests.emulated_link; as root), which stops handing on packets,
-both ways and without a word. Prints how soon the viewer said so, as its window does, and how soon it was connected
-again after the network was back.
+Server and viewer are at the ends of an emulated link (tests.emulated_link; needs root), which stops passing packets on
+in both directions, without a reset. Prints how soon the viewer reported it, as its window would, and how soon it was
+connected again after the network was back.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.emulated_link import SERVER_HOST, Conditions, link
 
 
 class Talker:
-    """A process at one end of a link, and what it says, with the time of each line."""
+    """A process at one end of a link, and its output, with the time of each line."""
 
     def __init__(self, end: list[str], *words: str) -> None:
         self._lines: queue.Queue[tuple[float, str]] = queue.Queue()
@@ -37,7 +37,7 @@ class Talker:
             self._lines.put((time.monotonic(), line))
 
     def said(self, pattern: str, patience: float = 60.0) -> float:
-        """When it said what matches C{pattern}."""
+        """When a line matched C{pattern}."""
         while True:
             at, line = self._lines.get(timeout=patience)
             if re.search(pattern, line):
@@ -45,7 +45,7 @@ class Talker:
 
 
 def main() -> None:
-    """Cut, and print."""
+    """Cut the network and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--times", type=int, default=3)

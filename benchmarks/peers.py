@@ -1,13 +1,13 @@
 """
-Servers to compare with, and the viewer of each: python -m benchmarks.peers serve|watch NAME --host HOST --port PORT
+Servers to compare with, and a viewer for each: python -m benchmarks.peers serve|watch NAME --host HOST --port PORT
 
 - ours: the server's own factory, hub and protocol; its viewer is twistedcam.watch
 - tls: the same over TLS, as --share has it
-- http: the same as the web face's stream
-- ungated: the same as ours with its pace taken away, that is the kernel's default buffers
+- http: the same as the stream of our web server
+- ungated: ours without pacing, with the kernel's default buffers
 - tutorial: the tutorial's loop, pickled pictures 320 pixels wide with sendall to one viewer
 - sendall: a thread for each viewer that sends it the newest picture with sendall, which is also uStreamer's rule
-- imagezmq: PUB with send_jpg, as its documents advise where viewers may be slow; pip install imagezmq
+- imagezmq: PUB with send_jpg, as its documentation recommends for slow viewers; pip install imagezmq
 - netgear: vidgear's NetGear in its publish pattern, with its own JPEG compression at the same quality
 - gstreamer: fdsrc ! jpegparse ! multipartmux ! tcpserversink, told to drop what a slow viewer does not take
 

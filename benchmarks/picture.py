@@ -1,8 +1,8 @@
 """
 What a 1080p picture costs on its way to a frame: python -m benchmarks.picture [--clip FILE]
 
-A camera's own JPEG sent as it is, beside decoding and encoding it again; and for a picture that comes as an array, the
-shares of resizing and encoding. CPU time of one core, medians.
+Passing on a camera's own JPEG, compared with decoding and encoding it again; and for a picture that comes as an array,
+the shares of resizing and encoding. CPU time of one core, medians.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ cpu_milliseconds = partial(milliseconds, clock=time.process_time)
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clip", help="a video file whose first picture is taken, in place of the test card")
     options = parser.parse_args()

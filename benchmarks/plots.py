@@ -1,8 +1,8 @@
 """
-The pictures in docs/performance.md, from what was measured: python -m benchmarks.plots FOLDER
+The plots in docs/performance.md: python -m benchmarks.plots FOLDER
 
-FOLDER holds links.jsonl and fanout.jsonl, as python -m benchmarks --save FOLDER keeps them; links.png and fanout.png
-are put beside them.
+FOLDER holds links.jsonl and fanout.jsonl, as saved by python -m benchmarks --save FOLDER; links.png and fanout.png are
+written beside them.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _LINK = "1 Mbit/s"
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
-    """What was saved, one JSON object a line."""
+    """The saved results, one JSON object a line."""
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def plot_links(folder: Path) -> None:
-    """Age over time on the thinnest link."""
+    """Age over time on the slowest link."""
     _, axes = pyplot.subplots(figsize=(8, 4))
     for row in rows(folder / "links.jsonl"):
         if row["link"].startswith(_LINK) and row["congestion"] == "cubic" and row["name"] in _NAMES and row["seen"]:
@@ -50,7 +50,7 @@ def plot_links(folder: Path) -> None:
 
 
 def plot_fanout(folder: Path) -> None:
-    """CPU time for one viewer and frame against viewers."""
+    """CPU time per viewer and frame by number of viewers."""
     _, axes = pyplot.subplots(figsize=(8, 4))
     found = rows(folder / "fanout.jsonl")
     for name, label in _NAMES.items():
@@ -73,7 +73,7 @@ def _finish(axes: Any, path: Path) -> None:
 
 
 def main() -> None:
-    """Draw both."""
+    """Draw both plots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder

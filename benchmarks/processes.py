@@ -1,4 +1,4 @@
-"""The two commands as real processes, for measurements."""
+"""The two commands as real processes, for benchmarks."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ def twistd(*words: str) -> list[str]:
 
 
 def free_port() -> int:
-    """A port that nobody has."""
+    """A free port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
 def cpu_seconds(process: int) -> float:
-    """What a process has taken until now, all its threads and the kernel's work for it."""
+    """The CPU seconds that a process has used, in all threads and in the kernel."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def cpu_share(process: int, seconds: float) -> float:
-    """What a process takes of one core in the next so many seconds."""
+    """The share of one core that a process uses in the next C{seconds}."""
     before, began = cpu_seconds(process), time.monotonic()
     time.sleep(seconds)
     return (cpu_seconds(process) - before) / (time.monotonic() - began)
 
 
 def memory(process: int) -> float:
-    """What a process holds, in MB."""
+    """The memory of a process in MB."""
     return int(Path(f"/proc/{process}/status").read_text().split("VmRSS:")[1].split()[0]) / 1000
 
 
 def allow_many_connections() -> None:
-    """Let this process, and those that it starts, have as many descriptors as it may."""
+    """Raise the descriptor limit of this process, and those that it starts, to the maximum."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
@@ -65,7 +65,7 @@ def milliseconds(function: Callable[[], object], clock: Callable[[], float] = ti
 
 
 class Server(NamedTuple):
-    """A camstream server that runs: its process, its port, and the words that a viewer needs for it."""
+    """A running camstream server: its process, its port, and the options that a viewer needs for it."""
 
     process: int
     port: int

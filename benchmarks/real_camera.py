@@ -1,7 +1,7 @@
 """
 Whether every picture of a real camera reaches a viewer: python -m benchmarks.real_camera [--camera 0] [--seconds 20]
 
-Prints the rate at a headless viewer as a share of the rate that the camera itself claims.
+Prints the rate at a headless viewer as a share of the rate that the camera reports.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
-What a slow viewer sees, and what it costs the others: python -m benchmarks.slow_viewer [--seconds 20] [--only ours]
+What a slow viewer sees, and its effect on others: python -m benchmarks.slow_viewer [--seconds 20] [--only ours]
 
-A stream of 600 kB/s (20 kB frames, 30 a second) over real sockets to one viewer that reads 300 kB/s, with a socket as
-the system makes it, and to one that reads all it gets. The age of each frame, by its own metadata, when it is
-complete at the viewer; for us, and for a server that sends each viewer the newest frame from a thread with sendall.
+A stream of 600 kB/s (20 kB frames, 30 a second) over real sockets to one viewer that reads 300 kB/s, with the default
+socket settings, and to one that reads everything. Prints the age of the frames, by their own metadata, when they are
+complete at the viewer; for our server, and for one that sends each viewer the newest frame from a thread with sendall.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _READ_BYTES = 4096
 
 
 class Reader(threading.Thread):
-    """A viewer that reads at most C{bytes_per_second}, and notes when it had each frame."""
+    """A viewer that reads at most C{bytes_per_second}, and records when each frame was complete."""
 
     def __init__(self, port: int, bytes_per_second: float, until: float) -> None:
         super().__init__(daemon=True)
@@ -37,7 +37,7 @@ class Reader(threading.Thread):
         self.frames: list[tuple[float, Frame]] = []  # without their payload
 
     def run(self) -> None:
-        """Read until it is time."""
+        """Read until the time is over."""
         received = bytearray()
         while time.monotonic() < self._until:
             received += self._read()
@@ -59,7 +59,7 @@ class Reader(threading.Thread):
         return portion
 
     def report(self) -> tuple[float, str]:
-        """The median age in seconds, and a line about all of it, less the first three seconds."""
+        """The median age in seconds, and a line with all figures, without the first three seconds."""
         seen = [(at, frame) for at, frame in self.frames if frame.sequence > 3 * FPS]
         ages = [at - (frame.captured or 0.0) for at, frame in seen]
         tenth = len(ages) // 10
@@ -93,7 +93,7 @@ def measure(name: str, seconds: float) -> float:
 
 
 def main() -> None:
-    """Measure both, and print."""
+    """Measure both and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--only", default="ours,sendall")

@@ -1,9 +1,10 @@
 """
-Whether anything grows: python -m benchmarks.soak [--minutes 60] [--viewers 100]
+Whether anything grows over time: python -m benchmarks.soak [--minutes 60] [--viewers 100]
 
-A server with a camera that is lost once a minute, and viewers of mixed kinds over real sockets: some read all, some
-read 100 kB/s, some stop reading for good, and all leave and come back after a while. Each minute it prints the server's
-memory, descriptors and threads, and the ages that the viewers that read all saw; at the end, how fast each grew.
+A server with a camera that is lost once a minute, and viewers of mixed kinds over real sockets: some read everything,
+some read 100 kB/s, some stop reading, and all of them leave and come back after a while. Prints the server's memory,
+descriptors and threads each minute, with the ages seen by the viewers that read everything; at the end, how fast each
+grew.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _WARM_UP_MINUTES = 2
 
 
 def serve(tell: Connection) -> None:
-    """The server, with a camera of its own kind."""
+    """The server, with the camera of this benchmark."""
     from twisted.internet import reactor
     from twisted.logger import LogLevel, globalLogBeginner
 
@@ -37,7 +38,7 @@ def serve(tell: Connection) -> None:
     from twistedcam.server.factory import ViewerServerFactory
 
     class Unsteady(TestCard):
-        """A test card that is lost when it has been there for a minute."""
+        """A test card that is lost after a minute."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -63,7 +64,7 @@ def serve(tell: Connection) -> None:
 
 
 def come_and_go(port: int, kind: int, ages: deque[float], end: float) -> None:
-    """One viewer after another of a kind, until the end."""
+    """One viewer of a kind after another, until the end."""
     while time.monotonic() < end:
         until = min(end, time.monotonic() + random.uniform(10, 90))
         try:
@@ -78,12 +79,12 @@ def come_and_go(port: int, kind: int, ages: deque[float], end: float) -> None:
 
 
 def look(process: int) -> tuple[float, int, int]:
-    """A process's memory in MB, descriptors and threads."""
+    """The memory in MB, descriptors and threads of a process."""
     return memory(process), len(os.listdir(f"/proc/{process}/fd")), len(os.listdir(f"/proc/{process}/task"))
 
 
 def main() -> None:
-    """Soak, and print."""
+    """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=int, default=60)
     parser.add_argument("--viewers", type=int, default=100)

@@ -1,8 +1,8 @@
 """
-How soon it is there, and what it holds at rest: python -m benchmarks.start [--times 5]
+How fast the commands start, and what an idle server uses: python -m benchmarks.start [--times 5]
 
-From the command to the server's word that it listens, and from the viewer's to its end after its second picture; and
-the CPU time and memory of a server that nobody watches.
+The time from starting the server until it reports that it listens, and from starting the viewer until it ends after its
+second picture; and the CPU time and memory of a server that nobody watches.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _REST_SECONDS = 10.0
 
 
 def main() -> None:
-    """Start both, again and again, and print."""
+    """Start both several times and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=5)
     times = parser.parse_args().times

@@ -1,7 +1,7 @@
 """
-The tables in docs/performance.md, from what was measured: python -m benchmarks.tables FOLDER
+The tables in docs/performance.md: python -m benchmarks.tables FOLDER
 
-FOLDER holds links.jsonl and fanout.jsonl, as python -m benchmarks --save FOLDER keeps them; printed as Markdown.
+FOLDER holds links.jsonl and fanout.jsonl, as saved by python -m benchmarks --save FOLDER; prints Markdown.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _marked(name: str, text: str) -> str:
 
 
 def print_links(found: list[dict[str, Any]]) -> None:
-    """Each server behind each link, and ours in each of its ways."""
+    """Each server over each link, and each variant of ours."""
     runs = {}
     for row in found:
         times, ages = zip(*row.pop("seen"), strict=True)
@@ -69,7 +69,7 @@ def print_links(found: list[dict[str, Any]]) -> None:
 
 
 def print_fanout(found: list[dict[str, Any]]) -> None:
-    """Microseconds for a viewer and frame, and how many times the floor that is."""
+    """Microseconds per viewer and frame, and the ratio to the floor."""
     names = list(dict.fromkeys(row["name"] for row in found))
     costs = {(row["viewers"], row["name"]): row for row in found}
     body = []
@@ -85,7 +85,7 @@ def print_fanout(found: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Print them."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder

@@ -1,9 +1,9 @@
 """
-What viewers see of a camera that is unplugged again and again: python -m benchmarks.unplug [--times 10] [--disconnect]
+What viewers see when a camera is unplugged repeatedly: python -m benchmarks.unplug [--times 10] [--disconnect]
 
-Needs root and the kernel's vivid driver, whose camera is unbound from it and bound again; with --disconnect it goes the
-way a USB camera does, by the driver's own control. Prints how soon NO SIGNAL was seen, how soon the camera was live
-again, and the server's descriptors and threads after the first time and after the last.
+Needs root and the kernel's vivid driver, whose camera is unbound from the driver and bound again; with --disconnect it
+disappears as a USB camera does, by the driver's own control. Prints how soon NO SIGNAL was seen, how soon the camera
+was live again, and the server's descriptors and threads after the first time and after the last.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 30.0
 
 
 def wait_for(reader: Reader, state: str, since: float) -> float:
-    """Seconds from C{since} until C{reader} had a frame of that state."""
+    """Seconds from C{since} until C{reader} received a frame with that state."""
     while time.time() < since + _PATIENCE_SECONDS:
         for at, frame in reversed(reader.frames):
             if at < since:
@@ -38,7 +38,7 @@ def wait_for(reader: Reader, state: str, since: float) -> float:
 
 
 def unplug(by_control: bool) -> None:
-    """Take the camera away."""
+    """Unplug the camera."""
     if by_control:
         subprocess.run(["v4l2-ctl", "-d", "/dev/video0", "-c", "disconnect=1"], check=True)
     else:
@@ -46,20 +46,20 @@ def unplug(by_control: bool) -> None:
 
 
 def plug_in(by_control: bool) -> None:
-    """Bring it back."""
+    """Plug the camera in again."""
     if by_control:
         (_DRIVER / "unbind").write_text("vivid.0")
     (_DRIVER / "bind").write_text("vivid.0")
 
 
 def count(process: int) -> str:
-    """Descriptors and threads."""
+    """The numbers of descriptors and threads."""
     folder = f"/proc/{process}"
     return f"{len(os.listdir(f'{folder}/fd'))} descriptors, {len(os.listdir(f'{folder}/task'))} threads"
 
 
 def main() -> None:
-    """Unplug, and print."""
+    """Unplug and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--disconnect", action="store_true")

@@ -1,8 +1,8 @@
 """
-What a viewer's window costs, beside ffplay: python -m benchmarks.viewer [--sizes 640x480,1920x1080,3840x2160]
+What the viewer's window costs, compared with ffplay: python -m benchmarks.viewer [--sizes 640x480,1920x1080,3840x2160]
 
 A clip of 30 a second, served at each size to our viewer and, over HTTP, to ffplay, one after the other, each in a
-window of an X server without a screen; CPU time of the viewer's process for each picture of the stream, and how long it
+window of a virtual X server. Prints the CPU time of the viewer's process per picture of the stream, and how long it
 takes to end after q was pressed. Needs Xvfb, xdotool and ffmpeg.
 """
 
@@ -25,7 +25,7 @@ _FPS = 30
 
 @contextlib.contextmanager
 def screen() -> Iterator[dict[str, str]]:
-    """An X server, and the environment for programs that are to use it."""
+    """An X server; yields the environment for programs that use it."""
     reading, writing = os.pipe()
     words = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "3840x2160x24"]
     process = subprocess.Popen(words, pass_fds=[writing], stderr=subprocess.DEVNULL)
@@ -38,7 +38,7 @@ def screen() -> Iterator[dict[str, str]]:
 
 
 def measure(command: list[str], title: str, environment: dict[str, str], seconds: float) -> tuple[float, float]:
-    """CPU milliseconds for a picture of the stream, and seconds from q to the process's end."""
+    """CPU milliseconds per picture of the stream, and seconds from q to the end of the process."""
     folder = tempfile.gettempdir()
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(command, env=environment, cwd=folder, stdout=quiet, stderr=quiet)
@@ -59,7 +59,7 @@ def measure(command: list[str], title: str, environment: dict[str, str], seconds
 
 
 def main() -> None:
-    """Measure both at each size, and print."""
+    """Measure both at each size and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="640x480,1920x1080,3840x2160")
     parser.add_argument("--seconds", type=float, default=8.0)

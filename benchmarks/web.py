@@ -1,9 +1,9 @@
 """
 What a web viewer costs, beside uStreamer: python -m benchmarks.web [--device /dev/video0] [--viewers 20] [--seconds 10]
 
-Needs a real camera, since uStreamer reads nothing else, and Debian's ustreamer. Both serve its pictures at 640 x
-480 and JPEG quality 80 over HTTP, one after the other, in turns; the CPU time that the server's process takes for so
-many more viewers, divided by those and by the frames that they got, is what one viewer and frame costs.
+Needs a real camera, because uStreamer reads nothing else, and Debian's ustreamer. Both serve its pictures at 640 x 480
+and JPEG quality 80 over HTTP, in turns. The cost of one viewer and frame is the CPU time of the server's process for
+--viewers further viewers, divided by their number and by the frames that they received.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FEW = 2
 
 
 def command(name: str, device: str) -> list[str]:
-    """How each of them is started."""
+    """The command that starts each of them."""
     port = _PORTS[name]
     if name == "ours":
         unix = f"unix:{tempfile.mkdtemp()}/camera"
@@ -37,7 +37,7 @@ def command(name: str, device: str) -> list[str]:
 
 @contextlib.contextmanager
 def running(name: str, device: str) -> Iterator[int]:
-    """The server's process, ready to be watched."""
+    """The process of the server, ready for viewers."""
     process = subprocess.Popen(command(name, device), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(600):
@@ -52,7 +52,7 @@ def running(name: str, device: str) -> Iterator[int]:
 
 
 def watch(port: int, viewers: int, seconds: float, process: int) -> tuple[float, int, int]:
-    """CPU seconds that so many viewers took in so many seconds, and the frames and bytes that they all got."""
+    """The CPU seconds that C{viewers} cost in C{seconds}, and the frames and bytes that they all received."""
     selector = selectors.DefaultSelector()
     for _ in range(viewers):
         connection = socket.create_connection(("127.0.0.1", port))
@@ -76,7 +76,7 @@ def watch(port: int, viewers: int, seconds: float, process: int) -> tuple[float,
 
 
 def measure(name: str, options: argparse.Namespace) -> float:
-    """Microseconds of CPU for one more viewer and frame."""
+    """Microseconds of CPU for each further viewer and frame."""
     with running(name, options.device) as process:
         watch(_PORTS[name], 1, 2, process)  # the camera is open from here on
         few, few_frames, _ = watch(_PORTS[name], _FEW, options.seconds, process)
@@ -88,7 +88,7 @@ def measure(name: str, options: argparse.Namespace) -> float:
 
 
 def main() -> None:
-    """Measure in turns, and print the ratio."""
+    """Measure in turns and print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="/dev/video0")
     parser.add_argument("--viewers", type=int, default=20)

@@ -1,9 +1,9 @@
 """
 What more processes for one camera would bring: python -m benchmarks.workers [--viewers 100,500,2000] [--times 3]
 
-The server's own factory in one process, and in turns with it the same in three: one that has the camera, and two that
-watch it over a local socket and pass its frames on, each to the viewers that the kernel gives it of one port. CPU is
-that of all their processes for one viewer and frame, and age that of one real viewer, who joined last.
+The server's own factory in one process and, in turns with it, in three: one has the camera, and two watch it over a
+local socket and pass its frames on, each to the viewers that the kernel assigns to it from one port. CPU is that of all
+their processes per viewer and frame; the age is that of one real viewer, which joined last.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def capture(path: str) -> None:
 
 
 def pass_on(path: str, port: int) -> None:
-    """One that passes its frames on."""
+    """A process that passes its frames on."""
     from twisted.internet import reactor
 
     hub, factory = camera_factory()
@@ -62,7 +62,7 @@ def pass_on(path: str, port: int) -> None:
 
 @contextlib.contextmanager
 def serving(workers: int) -> Iterator[tuple[list[int], int]]:
-    """A server of one process, or of one and so many C{workers}: its processes and its port."""
+    """A server of one process, or of one and C{workers} more: its processes and its port."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         path = os.path.join(folder, "camera")
@@ -80,7 +80,7 @@ def serving(workers: int) -> Iterator[tuple[list[int], int]]:
 
 
 def measure(workers: int, viewers: int, seconds: float) -> tuple[float, float, float]:
-    """Microseconds for a viewer and frame, and the last viewer's age and its p99 in ms."""
+    """Microseconds per viewer and frame, and the last viewer's median age and p99 in ms."""
     with serving(workers) as (processes, port):
         reading = whole_loops(seconds + 2, FPS)
         reader = read_plainly(port, viewers - 1, reading)
@@ -94,7 +94,7 @@ def measure(workers: int, viewers: int, seconds: float) -> tuple[float, float, f
 
 
 def main() -> None:
-    """Measure in turns, and print; or be one of the processes."""
+    """Measure in turns and print; or run as one of the processes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--viewers", default="100,500,2000")
     parser.add_argument("--seconds", type=float, default=10.0)
