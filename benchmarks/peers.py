@@ -57,7 +57,7 @@ def camera_factory() -> tuple[Hub, ViewerServerFactory]:
 
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)  # until it is begun, all that is logged is kept
     hub = Hub()
-    return hub, ViewerServerFactory(reactor, {"": hub}, hub, admission=Admission(reactor, 10**6))  # type: ignore[arg-type]
+    return hub, ViewerServerFactory(reactor, {"": hub}, hub, admission=Admission(reactor, 10**6))
 
 
 def publish_clip(hub: Hub, fps: float) -> None:
@@ -68,14 +68,14 @@ def publish_clip(hub: Hub, fps: float) -> None:
     numbers = iter(range(10**9))
     make_frame(0)
     LoopingCall(lambda: hub.publish(make_frame(next(numbers)))).start(1 / fps)
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.run()
 
 
 def _serve_ours(host: str, port: int, fps: float) -> None:
     from twisted.internet import reactor
 
     hub, factory = camera_factory()
-    reactor.listenTCP(port, factory, 4096, host)  # type: ignore[attr-defined]
+    reactor.listenTCP(port, factory, 4096, host)
     publish_clip(hub, fps)
 
 
@@ -85,7 +85,7 @@ def _serve_tls(host: str, port: int, fps: float) -> None:
     hub, factory = camera_factory()
     with tempfile.TemporaryDirectory() as folder:
         share = load(Path(folder))
-    reactor.listenTCP(port, share.over_tls(factory), 4096, host)  # type: ignore[attr-defined, arg-type]
+    reactor.listenTCP(port, share.over_tls(factory), 4096, host)  # type: ignore[arg-type]
     publish_clip(hub, fps)
 
 
@@ -98,11 +98,11 @@ def _serve_http(host: str, port: int, fps: float) -> None:
         isLeaf = True
 
         def render_GET(self, request: Any) -> int:
-            stream = Stream(request, hub, 0, reactor)  # type: ignore[arg-type]
+            stream = Stream(request, hub, 0, reactor)
             request.notifyFinish().addErrback(lambda failure: stream.gone())
             return NOT_DONE_YET
 
-    reactor.listenTCP(port, Site(Streams()), 4096, host)  # type: ignore[attr-defined, arg-type]
+    reactor.listenTCP(port, Site(Streams()), 4096, host)  # type: ignore[arg-type]
     publish_clip(hub, fps)
 
 

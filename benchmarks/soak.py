@@ -57,10 +57,10 @@ def serve(tell: Connection) -> None:
     globalLogBeginner.beginLoggingTo([count_errors], redirectStandardIO=False)  # type: ignore[list-item]
     hub = Hub()
     Capture(reactor, "soak", Unsteady, {"jpeg": hub}).startService()
-    factory = ViewerServerFactory(reactor, {"soak": hub}, hub)  # type: ignore[arg-type]
-    port = reactor.listenTCP(0, factory, interface="127.0.0.1")  # type: ignore
+    factory = ViewerServerFactory(reactor, {"soak": hub}, hub)
+    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
     tell.send(port.getHost().port)  # type: ignore[attr-defined]
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.run()
 
 
 def come_and_go(port: int, kind: int, ages: deque[float], end: float) -> None:

@@ -57,7 +57,7 @@ def pass_on(path: str, port: int) -> None:
             hub.publish(frame)
 
     ensureDeferred(publish())
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.run()
 
 
 @contextlib.contextmanager

@@ -82,7 +82,7 @@ class ProcessTestCase(TestCase):
             arguments = ["/bin/sh", "-c", f'{shell} && exec "$@"', "sh", *arguments]
         environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
         environment |= {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.path.join(here, "plugins")}
-        reactor.spawnProcess(running, arguments[0], arguments, environment, self.folder)  # type: ignore[attr-defined]
+        reactor.spawnProcess(running, arguments[0], arguments, environment, self.folder)
         self.addCleanup(self.finish, running)
         return running
 
@@ -112,4 +112,4 @@ class ProcessTestCase(TestCase):
 
 def turn() -> Deferred[None]:
     """Fires in the reactor's next turn."""
-    return deferLater(reactor, 0.001)  # type: ignore[arg-type]
+    return deferLater(reactor, 0.001)

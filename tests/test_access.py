@@ -64,7 +64,7 @@ class AccessTests(TestCase):
         wrap: Callable[[IProtocolFactory], IProtocolFactory] = lambda factory: factory,
     ) -> int:
         """A server of one camera; its port."""
-        factory = ViewerServerFactory(reactor, {"desk": self.hub}, self.hub, make_guard)  # type: ignore[arg-type]
+        factory = ViewerServerFactory(reactor, {"desk": self.hub}, self.hub, make_guard)
         port: Any = await serverFromString(reactor, "tcp:0:interface=127.0.0.1").listen(wrap(factory))
         self.addCleanup(port.stopListening)
         self.factory = factory
@@ -86,7 +86,7 @@ class AccessTests(TestCase):
         session = Session(time.monotonic, show, self.failure.callback)
         endpoint: Any = HostnameEndpoint(reactor, "127.0.0.1", port)
         endpoint = wrapClientTLS(tls, endpoint) if tls is not None else endpoint
-        factory = ServerConnectionFactory(session, reactor, make_credentials=make_credentials)  # type: ignore[arg-type]
+        factory = ServerConnectionFactory(session, reactor, make_credentials=make_credentials)
         connection = await endpoint.connect(factory)
         self.addCleanup(connection.transport.abortConnection)
 
@@ -99,7 +99,7 @@ class AccessTests(TestCase):
         from twisted.internet.task import deferLater
 
         while not self.hub.is_watched:
-            await deferLater(reactor, 0.001)  # type: ignore[arg-type]
+            await deferLater(reactor, 0.001)
         self.hub.publish(picture())
         await self.shown
 
@@ -229,7 +229,7 @@ class Impatient(Clock):
     """A clock on which every delay is over at once."""
 
     def callLater(self, delay: float, callable: Any, *args: Any, **kw: Any) -> Any:  # noqa: A002, N802
-        return reactor.callLater(0, callable, *args, **kw)  # type: ignore[attr-defined]
+        return reactor.callLater(0, callable, *args, **kw)
 
 
 class Middle(Factory):

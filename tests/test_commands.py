@@ -60,7 +60,7 @@ class WatchTests(ProcessTestCase):
         self.assertEqual([await running.ended for running in (*viewers, background)], [0, 0, 0])
         log = Path(self.folder, "viewer.log")
         while not (log.exists() and "Server Shut Down" in log.read_text()):
-            await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+            await deferLater(reactor, 0.01)
         self.assertRegex(log.read_text(), "5 frames in")
         self.assertEqual(sorted(os.listdir(self.folder)), ["camera", "camera.lock", "viewer.log"])
 
@@ -195,7 +195,7 @@ class MistakeTests(ProcessTestCase):
         self.assertEqual(await background.ended, 1)
         self.assertIn(f"cannot listen on tcp:{port}", background.output)
         while Path(self.folder, "twistd.pid").exists():  # it goes when the message has been handed on
-            await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+            await deferLater(reactor, 0.01)
 
     async def test_not_unasked(self) -> None:
         """The camera is not shown to other machines unless that is said; with --open it is."""

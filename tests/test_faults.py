@@ -44,7 +44,7 @@ class FaultTestCase(ProcessTestCase):
     async def ends_cleanly(self, running: Running, name: str = "TERM") -> None:
         """C{running} ends soon after the signal, by it, with nothing unhandled in what it said."""
         running.signal(name)
-        running.ended.addTimeout(10, reactor)  # type: ignore[arg-type]
+        running.ended.addTimeout(10, reactor)
         await running.ended
         self.assertEqual(running.signalled, signal.Signals[f"SIG{name}"])
         self.assertIn("Server Shut Down", running.output)
@@ -379,7 +379,7 @@ class HostileServerTests(TestCase):
         assert program.window is not None
         self.assertLess(program.window.shown, program.session.received)
         display.keys.append("q")
-        ended.addTimeout(5, reactor)  # type: ignore[arg-type]
+        ended.addTimeout(5, reactor)
         self.assertEqual(await ended, 0)
 
     async def test_bombs(self) -> None:

@@ -67,7 +67,7 @@ class CameraPlugin:
 def as_camera(made: Any, fps: float = 0.0) -> ICamera:
     """Return C{made} if it is an L{ICamera}, otherwise a camera of the images that it, or a call of it, yields."""
     if ICamera.providedBy(made):
-        return made  # type: ignore[no-any-return]
+        return made
     return ImageCamera(made() if callable(made) else made, fps)
 
 

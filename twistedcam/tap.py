@@ -17,7 +17,7 @@ from twistedcam.app.options import GroupedOptions, drop_default_pidfile
 from twistedcam.app.service import Server
 
 
-class Options(GroupedOptions, AuthOptionMixin):  # type: ignore[misc]
+class Options(GroupedOptions, AuthOptionMixin):
     """The options of C{twistd camstream}; once they are parsed, C{config} is what they mean."""
 
     longdesc = (

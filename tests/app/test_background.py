@@ -15,9 +15,9 @@ class RunningTests(TestCase):
     async def test_running(self) -> None:
         """It is used as it is."""
         await turn()
-        seconds = reactor.seconds  # type: ignore[attr-defined]
+        seconds = reactor.seconds
         self.assertIs(running_reactor(), reactor)
-        self.assertEqual(reactor.seconds, seconds)  # type: ignore[attr-defined]
+        self.assertEqual(reactor.seconds, seconds)
 
 
 class ScriptTests(ProcessTestCase):

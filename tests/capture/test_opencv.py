@@ -75,7 +75,7 @@ class FileTests(TestCase):
         """A video file at a URL has an end as well: it is read at its own rate, not as fast as it arrives."""
         root = Resource()
         root.putChild(b"clip.avi", File(self.path))
-        port: Any = reactor.listenTCP(0, Site(root), interface="127.0.0.1")  # type: ignore[attr-defined,arg-type]
+        port: Any = reactor.listenTCP(0, Site(root), interface="127.0.0.1")  # type: ignore[arg-type]
         self.addCleanup(port.stopListening)
 
         def read() -> tuple[float, tuple[int, ...]]:

@@ -66,7 +66,7 @@ class SamplerTests(TestCase):
             self.assertIn(problem, sample.problem or "")
 
         class Breaking(FakeCamera):
-            def retrieve(self) -> np.ndarray:  # type: ignore[type-arg]
+            def retrieve(self) -> np.ndarray:
                 raise BrokenPictureError("torn")
 
         self.assertEqual(self.sampler().sample(Breaking(), 1), Sample(1, problem="torn"))

@@ -113,7 +113,7 @@ class RealServerTests(TestCase):
 
     def setUp(self) -> None:
         self.hub = Hub()
-        self.factory = ViewerServerFactory(reactor, {"desk": self.hub}, self.hub)  # type: ignore[arg-type]
+        self.factory = ViewerServerFactory(reactor, {"desk": self.hub}, self.hub)
 
     async def serve(self, endpoint: Any) -> Any:
         """A server; its port, which is closed at the end."""
@@ -124,7 +124,7 @@ class RealServerTests(TestCase):
     def publish_soon(self, *frames: Frame) -> None:
         """Publish C{frames} when somebody watches."""
         if not self.hub.is_watched:
-            reactor.callLater(0.001, self.publish_soon, *frames)  # type: ignore[attr-defined]
+            reactor.callLater(0.001, self.publish_soon, *frames)
             return
         for frame in frames:
             self.hub.publish(frame)
@@ -136,7 +136,7 @@ class RealServerTests(TestCase):
 
     async def test_watch(self) -> None:
         """Frames come over TCP, and leaving ends the connection."""
-        port = await self.serve(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"))  # type: ignore[arg-type]
+        port = await self.serve(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"))
         self.publish_soon(gray(50, 7))
         async with aclosing(watch(reactor, f"127.0.0.1:{port.getHost().port}")) as frames:  # type: ignore[type-var]
             async for frame in frames:
@@ -195,7 +195,7 @@ class RealServerTests(TestCase):
 
     async def test_nothing_listens(self) -> None:
         """Where nothing listens C{problem} says so."""
-        port = await self.serve(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"))  # type: ignore[arg-type]
+        port = await self.serve(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"))
         address = f"127.0.0.1:{port.getHost().port}"
         await port.stopListening()
         self.assertEqual(await self.problem(address), f"nothing listens at {address}, is the server running?")

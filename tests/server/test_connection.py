@@ -249,7 +249,7 @@ class SocketTests(TestCase):
     async def serve(self) -> None:
         """A server on a port of the kernel's choice."""
         self.hub = Hub()
-        self.factory = ViewerServerFactory(reactor, {"desk": self.hub}, self.hub)  # type: ignore[arg-type]
+        self.factory = ViewerServerFactory(reactor, {"desk": self.hub}, self.hub)
         self.port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(self.factory)
         self.addCleanup(self.port.stopListening)
 
@@ -259,7 +259,7 @@ class SocketTests(TestCase):
         endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.port.getHost().port)
         await connectProtocol(endpoint, protocol)
         while len(self.factory.viewers) <= count:
-            await deferLater(reactor, 0)  # type: ignore[arg-type]
+            await deferLater(reactor, 0)
         self.addCleanup(protocol.transport.abortConnection)
         return protocol
 
@@ -307,7 +307,7 @@ class SocketTests(TestCase):
     async def test_tls(self) -> None:
         """Over TLS, too, frames are whole, and a viewer that was slow is sent the newest next."""
         self.hub = Hub()
-        self.factory = ViewerServerFactory(reactor, {"desk": self.hub}, self.hub)  # type: ignore[arg-type]
+        self.factory = ViewerServerFactory(reactor, {"desk": self.hub}, self.hub)
         self.port = await SSL4ServerEndpoint(reactor, 0, make_certificate().options(), interface="127.0.0.1").listen(
             self.factory
         )
@@ -318,7 +318,7 @@ class SocketTests(TestCase):
         await connectProtocol(endpoint, peer)
         self.addCleanup(peer.transport.abortConnection)
         while not self.hub.is_watched:
-            await deferLater(reactor, 0)  # type: ignore[arg-type]
+            await deferLater(reactor, 0)
         for sequence in range(20):
             self.hub.publish(frame(sequence, size=300_000))
             await peer.until(lambda n=sequence + 1: len(peer.frames) == n)
@@ -326,7 +326,7 @@ class SocketTests(TestCase):
         peer.transport.pauseProducing()
         for sequence in range(20, 300):
             self.hub.publish(frame(sequence, size=300_000))
-            await deferLater(reactor, 0)  # type: ignore[arg-type]
+            await deferLater(reactor, 0)
         peer.transport.resumeProducing()
         await peer.until(lambda: peer.frames[-1] == 299)
         self.assertLess(len(peer.frames), 200)
@@ -357,7 +357,7 @@ class SocketTests(TestCase):
         (viewer,) = self.factory.viewers
         for sequence in range(300):
             self.hub.publish(frame(sequence))
-            await deferLater(reactor, 0)  # type: ignore[arg-type]
+            await deferLater(reactor, 0)
         peer.transport.resumeProducing()
         await peer.until(lambda: peer.frames and peer.frames[-1] == 299)
         self.assertEqual(peer.frames, sorted(set(peer.frames)))
@@ -372,10 +372,10 @@ class SocketTests(TestCase):
         (viewer,) = self.factory.viewers
         for sequence in range(300):
             self.hub.publish(frame(sequence))
-            await deferLater(reactor, 0)  # type: ignore[arg-type]
-        viewer.sweep(reactor.seconds() + 31)  # type: ignore[attr-defined]
+            await deferLater(reactor, 0)
+        viewer.sweep(reactor.seconds() + 31)
         while self.factory.viewers:
-            await deferLater(reactor, 0)  # type: ignore[arg-type]
+            await deferLater(reactor, 0)
         deaf.transport.resumeProducing()
         await deaf.lost
         self.assertFalse(self.hub.is_watched)

@@ -151,7 +151,7 @@ class WebTestCase(TestCase):
         endpoint: Any = HostnameEndpoint(reactor, "127.0.0.1", self.port)
         if self.is_tls:
             endpoint = wrapClientTLS(CertificateOptions(verify=False), endpoint)
-        exchange: Exchange = await endpoint.connect(Factory.forProtocol(lambda: Exchange(request)))  # type: ignore
+        exchange: Exchange = await endpoint.connect(Factory.forProtocol(lambda: Exchange(request)))
         self.addCleanup(exchange.transport.abortConnection)  # type: ignore[union-attr]
         return exchange
 

@@ -94,9 +94,9 @@ class StreamTests(WebTestCase):
             self.hub.publish(frame(sequence, 100_000))
             await turn()
         (there,) = self.face.streams
-        there.end_if_stalled(reactor.seconds() + PROGRESS_SECONDS - 1)  # type: ignore[attr-defined]
+        there.end_if_stalled(reactor.seconds() + PROGRESS_SECONDS - 1)
         self.assertTrue(self.hub.is_watched)
-        there.end_if_stalled(reactor.seconds() + PROGRESS_SECONDS + 1)  # type: ignore[attr-defined]
+        there.end_if_stalled(reactor.seconds() + PROGRESS_SECONDS + 1)
         await self.until(lambda: not self.hub.is_watched)
         self.assertEqual(self.face.streams, set())
 

@@ -140,7 +140,7 @@ class TwistedStrings(Int64StringReceiver):
         self.closed = 1
 
 
-class TwistedsSuite(IntNTestCaseMixin, TestCase):  # type: ignore[misc]
+class TwistedsSuite(IntNTestCaseMixin, TestCase):
     """Twisted's own tests of its receivers, passed by ours."""
 
     protocol = TwistedStrings

@@ -105,7 +105,7 @@ class LoginThrottle:
         turn = max(turn, now)
         self._failed[address] = failures, min(turn + self._delay(failures), now + _FURTHEST_TURN_SECONDS)
         if turn > now:
-            await deferLater(self._clock, turn - now)  # type: ignore[arg-type]
+            await deferLater(self._clock, turn - now)
 
     def failed(self, address: str) -> None:
         """Note that an attempt failed."""

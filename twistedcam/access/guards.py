@@ -84,7 +84,7 @@ class _Realm:
 
 
 @implementer(IUsernamePassword)
-class _Password(UsernamePassword):  # type: ignore[misc]
+class _Password(UsernamePassword):
     """A password that is compared in constant time."""
 
     def checkPassword(self, password: bytes) -> bool:

@@ -33,7 +33,7 @@ class ShareError(Exception):
 REFUSAL = messages.pack(Refused(KEY_NEEDED))
 
 
-class _PoliteTLS(TLSMemoryBIOProtocol):  # type: ignore[misc]
+class _PoliteTLS(TLSMemoryBIOProtocol):
     """TLS that answers a peer that does not speak TLS with a refusal in the clear."""
 
     factory: _PoliteTLSFactory
@@ -48,7 +48,7 @@ class _PoliteTLS(TLSMemoryBIOProtocol):  # type: ignore[misc]
         super().dataReceived(data)
 
 
-class _PoliteTLSFactory(TLSMemoryBIOFactory):  # type: ignore[misc]
+class _PoliteTLSFactory(TLSMemoryBIOFactory):
     """Connections on which a peer that does not speak TLS is sent C{refusal}."""
 
     protocol = _PoliteTLS

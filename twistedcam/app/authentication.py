@@ -75,11 +75,11 @@ class KeyAuthentication(Authentication):
 
     def over_tcp(self, factory: IProtocolFactory) -> IProtocolFactory:
         """TLS, with a refusal that viewers without TLS understand."""
-        return self._share.over_tls(factory)  # type: ignore[no-any-return]
+        return self._share.over_tls(factory)
 
     def over_http(self, factory: IProtocolFactory) -> IProtocolFactory:
         """TLS, with a refusal that browsers without TLS understand."""
-        return self._share.over_tls(factory, _NO_TLS)  # type: ignore[no-any-return]
+        return self._share.over_tls(factory, _NO_TLS)
 
     def make_guard(self) -> IGuard:
         """One that takes the key."""

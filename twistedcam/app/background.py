@@ -18,13 +18,13 @@ def running_reactor() -> Any:
     from twisted.internet import reactor
 
     with _lock:
-        if not reactor.running:  # type: ignore[attr-defined]
+        if not reactor.running:
             runtime.keep_time(reactor)
             # A script's log is Python's own. Twisted would keep all events in memory until logging begins.
             globalLogBeginner.beginLoggingTo([STDLibLogObserver("twistedcam")], redirectStandardIO=False)
             is_running = threading.Event()
-            reactor.callWhenRunning(is_running.set)  # type: ignore[attr-defined]
-            run = reactor.run  # type: ignore[attr-defined]
+            reactor.callWhenRunning(is_running.set)
+            run = reactor.run
             threading.Thread(target=run, args=(False,), name="twistedcam", daemon=True).start()
             is_running.wait()
     return reactor

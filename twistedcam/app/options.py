@@ -14,7 +14,7 @@ from twisted.python import usage
 _TWISTD_PIDFILE = "twistd.pid"
 
 
-class GroupedOptions(usage.Options):  # type: ignore[misc]
+class GroupedOptions(usage.Options):
     """Options that the help shows in groups: C{groups} maps the title of each to the names of its options."""
 
     groups: Mapping[str, tuple[str, ...]] = {}

@@ -63,7 +63,7 @@ class OpenCVCamera:
     ) -> None:
         self._label = label or target
         self._monotonic = monotonic
-        self._capture = cv2.VideoCapture(target, backend, list(options))  # type: ignore[call-overload]
+        self._capture = cv2.VideoCapture(target, backend, list(options))
         if not self._capture.isOpened():
             raise CameraError(f"{self._label} cannot be opened as video")
         self._gives_jpegs = False

@@ -55,7 +55,7 @@ class ViewerServerFactory(ServerFactory):
         for viewer in tuple(self.viewers):
             viewer.refuse("the server is stopping")
 
-    def buildProtocol(self, addr: IAddress | None) -> ViewerConnection:  # type: ignore[override]
+    def buildProtocol(self, addr: IAddress | None) -> ViewerConnection:
         viewer = ViewerConnection(self._context, addr, self._make_guard(), self.viewers)
         viewer.factory = self
         return viewer
