@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from twistedcam.app.api import ServeError, serve
     from twistedcam.client.api import Client, WatchError, watch
 
-__all__ = ["Client", "ServeError", "WatchError", "__version__", "serve", "watch"]
+__all__ = ["Client", "ServeError", "WatchError", "serve", "watch"]
 __version__ = "0.1.0"
 
 _MODULES = {
