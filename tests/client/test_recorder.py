@@ -9,11 +9,13 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from tests.client.fakes import gray
+from tests.optional import needs
 from tests.test_recording import times
 from twistedcam.client.recorder import Recorder
 from twistedcam.interfaces import IOutput
 
 
+@needs("av")
 class RecorderTests(TestCase):
     """Recording as an output."""
 
