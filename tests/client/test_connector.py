@@ -24,6 +24,7 @@ class ExplainTests(SynchronousTestCase):
         """Each reason is one line; only an unknown host makes another attempt useless."""
         for error, text, final in (
             (DNSLookupError("no results"), UNKNOWN, True),
+            (ValueError("invalid hostname: desk:99"), UNKNOWN, True),
             (ConnectionRefusedError(), NOBODY, False),
             (ConnectionLost("lost"), "desk:9999: Connection to the other side was lost", False),
         ):

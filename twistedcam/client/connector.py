@@ -17,6 +17,8 @@ from twistedcam.client.connection import ServerConnectionFactory
 from twistedcam.client.session import Session
 from twistedcam.wire.framing import MAX_BYTES_FROM_SERVER
 
+_UNKNOWN_HOST = (DNSLookupError, ValueError)  # ValueError: Twisted's for what cannot be the name of a host
+
 RETRY = backoffPolicy(initialDelay=0.25, maxDelay=5.0)
 
 
@@ -61,7 +63,7 @@ class Connector(ClientService):
 
 def explain(failure: Failure, server: str) -> str:
     """Why an attempt to connect to C{server} failed, in one line."""
-    if failure.check(DNSLookupError):
+    if failure.check(*_UNKNOWN_HOST):
         return f"the host of {server} is not known: check the spelling, or use its IP address"
     if failure.check(ConnectionRefusedError):
         return f"nothing listens at {server}, is the server running?"
@@ -70,7 +72,7 @@ def explain(failure: Failure, server: str) -> str:
 
 def is_final(failure: Failure) -> bool:
     """Whether another attempt would fail in the same way, if none has succeeded yet."""
-    return failure.check(DNSLookupError) is not None
+    return failure.check(*_UNKNOWN_HOST) is not None
 
 
 @implementer(IStreamClientEndpoint)
