@@ -7,6 +7,7 @@ from importlib.metadata import version
 from twisted.trial.unittest import SynchronousTestCase
 
 import twistedcam
+from twistedcam.access.sharekey import KeyTextError
 from twistedcam.client.display import DisplayError
 from twistedcam.client.snapshot import SnapshotError
 from twistedcam.codec import CodecError
@@ -33,6 +34,7 @@ class PackageTests(SynchronousTestCase):
             CodecError,
             DisplayError,
             FrameError,
+            KeyTextError,
             RecordingError,
             SnapshotError,
             twistedcam.ServeError,

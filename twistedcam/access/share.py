@@ -18,6 +18,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from twistedcam.access.guards import KEY_NEEDED
 from twistedcam.access.sharekey import KeyTextError, make_secret, read_key, write_key
+from twistedcam.interfaces import TwistedcamError
 from twistedcam.wire import messages
 from twistedcam.wire.framing import TLS_HANDSHAKE
 from twistedcam.wire.messages import Refused
@@ -26,7 +27,7 @@ _CERTIFICATE, _KEY = "share-certificate.pem", "share-key.txt"
 _VALID = datetime.timedelta(days=36500)  # viewers do not check the date: the key vouches for the certificate
 
 
-class ShareError(Exception):
+class ShareError(TwistedcamError):
     """The files of a shared camera cannot be written or read; the text says why."""
 
 

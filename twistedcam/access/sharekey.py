@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import secrets
 
+from twistedcam.interfaces import TwistedcamError
+
 SECRET_BITS = 100
 _CHECK_BITS = 20
 # Crockford's base 32: no I, L, O or U, which are read as 1, 1, 0 and V.
@@ -14,7 +16,7 @@ _READ_AS = str.maketrans("ILOU", "110V", " -\t")
 _LENGTH = (SECRET_BITS + _CHECK_BITS) // 5
 
 
-class KeyTextError(ValueError):
+class KeyTextError(TwistedcamError, ValueError):
     """A text that is not a key; the message says what is wrong with it."""
 
 
