@@ -33,8 +33,8 @@ def serve(tell: Connection) -> None:
 
     from twistedcam.capture.cards import TestCard
     from twistedcam.capture.service import Capture
+    from twistedcam.errors import CameraError
     from twistedcam.hub import Hub
-    from twistedcam.interfaces import CameraError
     from twistedcam.server.factory import ViewerServerFactory
 
     class Unsteady(TestCard):

@@ -11,8 +11,8 @@ from twistedcam.access.sharekey import KeyTextError
 from twistedcam.client.display import DisplayError
 from twistedcam.client.snapshot import SnapshotError
 from twistedcam.codec import CodecError
+from twistedcam.errors import AccessDeniedError, CameraError, TwistedcamError
 from twistedcam.frame import FrameError
-from twistedcam.interfaces import AccessDeniedError, CameraError, TwistedcamError
 from twistedcam.recording import RecordingError
 
 

@@ -8,7 +8,8 @@ from zope.interface.verify import verifyObject
 
 from twistedcam import plugin
 from twistedcam.capture.sources import parse_source
-from twistedcam.interfaces import CameraError, ICamera, ICameraPlugin
+from twistedcam.errors import CameraError
+from twistedcam.interfaces import ICamera, ICameraPlugin
 from twistedcam.plugin import CameraPlugin, ImageCamera, as_camera
 from twistedcam.testing import FakeCamera
 

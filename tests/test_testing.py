@@ -6,8 +6,9 @@ import numpy as np
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
+from twistedcam.errors import CameraError
 from twistedcam.frame import Frame
-from twistedcam.interfaces import CameraError, ICamera, IDisplay, ISink
+from twistedcam.interfaces import ICamera, IDisplay, ISink
 from twistedcam.testing import FakeCamera, RecordingDisplay, RecordingSink, SteppedReactor, SteppedThread
 
 

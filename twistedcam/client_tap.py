@@ -22,7 +22,7 @@ from twistedcam.client.address import Address, AddressError
 from twistedcam.client.app import Program
 from twistedcam.client.config import ClientConfig
 from twistedcam.client.display import DisplayError, OpenCVDisplay, check_display
-from twistedcam.interfaces import TwistedcamError
+from twistedcam.errors import TwistedcamError
 from twistedcam.net import DEFAULT_PORT
 
 TITLE = "RECEIVING VIDEO"

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twistedcam import pickles
+from twistedcam.errors import TwistedcamError
 from twistedcam.frame import Frame, FrameError, segments
-from twistedcam.interfaces import TwistedcamError
 from twistedcam.wire.framing import JPEG_FIRST_BYTE, PICKLE_FIRST_BYTE
 
 Image = NDArray[np.uint8]

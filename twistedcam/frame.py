@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from twistedcam.interfaces import TwistedcamError
+from twistedcam.errors import TwistedcamError
 from twistedcam.wire.fields import MAX_TEXT, FieldError, as_count, as_seconds, as_text, load_object
 from twistedcam.wire.framing import pack
 

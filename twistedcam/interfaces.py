@@ -1,42 +1,34 @@
-"""What the parts of twistedcam ask of one another."""
+"""The interfaces between the parts of twistedcam, and the errors that their methods raise."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from enum import StrEnum
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from zope.interface import Attribute, Interface
+
+from twistedcam.errors import AccessDeniedError, BrokenPictureError, CameraError, TwistedcamError
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import ITransport
 
     from twistedcam.codec import Image
     from twistedcam.frame import Frame
-    from twistedcam.hub import Hub
-    from twistedcam.rates import Meter
     from twistedcam.wire.messages import Challenge, Hello
 
-
-class TwistedcamError(Exception):
-    """The base class of this package's errors; the text is one line for the person who looks at it."""
-
-
-class CameraError(TwistedcamError):
-    """A camera cannot be opened or gives no picture; the text says why, and viewers are shown it."""
-
-
-class BrokenPictureError(CameraError):
-    """One picture cannot be used, but the next one may be; the text says what is wrong with it."""
-
-
-class CameraState(StrEnum):
-    """The state of a camera that is served; its values are those that are reported."""
-
-    CLOSED = "closed"  # nobody watches
-    OPENING = "opening"  # no picture yet
-    LIVE = "live"
-    LOST = "lost"  # it cannot be opened or gives no pictures: it is tried again
+__all__ = [
+    "AccessDeniedError",
+    "BrokenPictureError",
+    "CameraError",
+    "ICamera",
+    "ICameraPlugin",
+    "ICredentials",
+    "IDisplay",
+    "IGuard",
+    "IOutput",
+    "ISink",
+    "TwistedcamError",
+]
 
 
 class ICamera(Interface):
@@ -52,23 +44,6 @@ class ICamera(Interface):
 
     def close() -> None:
         """Release the device."""
-
-
-class ICameraStatus(Interface):
-    """A camera that is served, as the web face and the metrics see it; used in the reactor's thread."""
-
-    name: str = Attribute("The name it is served under.")
-    state: CameraState = Attribute("A L{CameraState}.")
-    reason: str = Attribute("Why it is lost, or an empty string.")
-    since: float | None = Attribute("When it was lost, in seconds since the epoch, or None.")
-    problem: str = Attribute("What was wrong with the last broken picture, or an empty string.")
-    width: int = Attribute("Width of the full picture, in pixels.")
-    hubs: Mapping[str, Hub] = Attribute("Maps each encoding to the L{Hub} of its viewers.")
-    meter: Meter = Attribute("A L{Meter} of the pictures delivered, by their times of capture.")
-    grabbed: int = Attribute("How many pictures were taken.")
-    encoded: int = Attribute("How many frames were made, one for each picture and encoding.")
-    broken: int = Attribute("How many pictures were broken, and skipped.")
-    losses: int = Attribute("How many times it was lost.")
 
 
 class ICameraPlugin(Interface):
@@ -117,10 +92,6 @@ class IOutput(Interface):
 
     def stop() -> None:
         """Take no more frames and release what is held; a second call does nothing."""
-
-
-class AccessDeniedError(TwistedcamError):
-    """A viewer is not let in; the text is what it is told."""
 
 
 class IGuard(Interface):

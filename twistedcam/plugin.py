@@ -11,7 +11,8 @@ from twisted.plugin import IPlugin, getPlugins
 from zope.interface import implementer
 
 from twistedcam.codec import Image
-from twistedcam.interfaces import CameraError, ICamera, ICameraPlugin
+from twistedcam.errors import CameraError
+from twistedcam.interfaces import ICamera, ICameraPlugin
 
 
 @implementer(ICamera)

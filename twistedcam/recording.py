@@ -10,8 +10,8 @@ from typing import Any
 
 from twistedcam import codec
 from twistedcam.codec import CodecError
+from twistedcam.errors import TwistedcamError
 from twistedcam.frame import Frame
-from twistedcam.interfaces import TwistedcamError
 
 # OpenCV's writer encodes each picture again, at a constant rate. Matroska takes the
 # frames themselves, each with its time, and can be played wherever it breaks off.

@@ -13,8 +13,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twistedcam.codec import Image
+from twistedcam.errors import CameraError
 from twistedcam.frame import Frame
-from twistedcam.interfaces import CameraError, ICamera, IDisplay, ISink
+from twistedcam.interfaces import ICamera, IDisplay, ISink
 
 
 class SteppedReactor(Clock):

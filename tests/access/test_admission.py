@@ -19,7 +19,7 @@ from twistedcam.access.admission import (
     find_camera,
     is_private,
 )
-from twistedcam.interfaces import AccessDeniedError
+from twistedcam.errors import AccessDeniedError
 from twistedcam.wire.messages import Challenge
 
 

@@ -13,7 +13,8 @@ from zope.interface.verify import verifyObject
 
 from twistedcam.access.credentials import KeyCredentials, NoCredentials, PasswordCredentials, use_key
 from twistedcam.access.sharekey import make_secret, write_key
-from twistedcam.interfaces import AccessDeniedError, ICredentials
+from twistedcam.errors import AccessDeniedError
+from twistedcam.interfaces import ICredentials
 from twistedcam.wire.messages import Challenge, Hello
 
 PLAIN = Hello("desk", 5.0)

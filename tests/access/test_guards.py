@@ -12,7 +12,8 @@ from zope.interface.verify import verifyObject
 from tests.access.slow_guard import SlowGuard
 from twistedcam.access.guards import KeyGuard, PasswordGuard, TokenGuard, make_portal
 from twistedcam.access.sharekey import make_secret, prove
-from twistedcam.interfaces import AccessDeniedError, IGuard
+from twistedcam.errors import AccessDeniedError
+from twistedcam.interfaces import IGuard
 from twistedcam.wire.messages import Hello
 
 FINGERPRINT = b"certificate"

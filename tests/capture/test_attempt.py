@@ -11,7 +11,8 @@ from twisted.trial.unittest import TestCase
 
 from twistedcam.capture.attempt import OPEN_SECONDS, STALL_SECONDS, Attempt, CameraThread
 from twistedcam.capture.sampler import Sample
-from twistedcam.interfaces import CameraError, ICamera
+from twistedcam.errors import CameraError
+from twistedcam.interfaces import ICamera
 from twistedcam.testing import FakeCamera, SteppedReactor, SteppedThread
 
 

@@ -20,7 +20,8 @@ from tests.capture.videos import write_video
 from twistedcam.capture.opencv import Mode, OpenCVCamera
 from twistedcam.capture.sources import parse_source
 from twistedcam.codec import Image
-from twistedcam.interfaces import BrokenPictureError, CameraError, ICamera
+from twistedcam.errors import BrokenPictureError, CameraError
+from twistedcam.interfaces import ICamera
 
 
 def image_of(camera: ICamera) -> Image:

@@ -7,7 +7,7 @@ from twisted.trial.unittest import TestCase
 
 from twistedcam.capture.encoder import ENCODING_JPEG, Settings
 from twistedcam.capture.sampler import Sample, Sampler
-from twistedcam.interfaces import BrokenPictureError, CameraError
+from twistedcam.errors import BrokenPictureError, CameraError
 from twistedcam.testing import FakeCamera
 
 

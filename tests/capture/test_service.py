@@ -16,11 +16,12 @@ from zope.interface.verify import verifyObject
 
 from tests.processes import turn
 from twistedcam import codec
+from twistedcam.camera_status import CameraState, ICameraStatus
 from twistedcam.capture.encoder import Settings
 from twistedcam.capture.service import Capture
+from twistedcam.errors import CameraError
 from twistedcam.frame import LIVE, NO_SIGNAL
 from twistedcam.hub import Hub
-from twistedcam.interfaces import CameraError, CameraState, ICameraStatus
 from twistedcam.testing import FakeCamera, RecordingSink, SteppedReactor, SteppedThread
 
 EPOCH = 1_795_487_331.0

@@ -8,7 +8,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.capture.videos import write_video
 from twistedcam.capture.sources import parse_source
-from twistedcam.interfaces import CameraError
+from twistedcam.errors import CameraError
 
 
 class ParseTests(TestCase):

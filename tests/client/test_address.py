@@ -11,7 +11,8 @@ from tests.client.fakes import FakeServer
 from twistedcam.access.credentials import KeyCredentials, NoCredentials, PasswordCredentials
 from twistedcam.access.sharekey import KeyTextError
 from twistedcam.client.address import Address, AddressError
-from twistedcam.interfaces import ICredentials, TwistedcamError
+from twistedcam.errors import TwistedcamError
+from twistedcam.interfaces import ICredentials
 
 KEY = "28T5-CY4T-QKFF-04HM-ASW9-BF31"
 

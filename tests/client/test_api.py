@@ -22,9 +22,9 @@ from tests.processes import ProcessTestCase, Running, turn
 from tests.raw_messages import pack_json
 from tests.test_recording import times
 from twistedcam.client.api import Client, WatchError, watch
+from twistedcam.errors import TwistedcamError
 from twistedcam.frame import NO_SIGNAL, Frame
 from twistedcam.hub import Hub
-from twistedcam.interfaces import TwistedcamError
 from twistedcam.server.factory import ViewerServerFactory
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"

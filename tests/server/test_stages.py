@@ -22,8 +22,9 @@ from tests.raw_messages import pack_json
 from tests.server.peers import connect, drain, frame
 from twistedcam.access.admission import Admission
 from twistedcam.access.guards import PasswordGuard, make_portal
+from twistedcam.errors import AccessDeniedError
 from twistedcam.hub import Hub
-from twistedcam.interfaces import AccessDeniedError, IGuard
+from twistedcam.interfaces import IGuard
 from twistedcam.server.connection import ViewerConnection
 from twistedcam.server.factory import ViewerServerFactory
 from twistedcam.server.stages import HELLO_SECONDS

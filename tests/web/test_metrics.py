@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.web.browser import PICTURE, WebTestCase, frame
-from twistedcam.interfaces import CameraState
+from twistedcam.camera_status import CameraState
 
 
 class MetricsTests(WebTestCase):

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from tests.web.browser import FakeStatus, WebTestCase, frame
-from twistedcam.interfaces import CameraState, ICameraStatus
+from twistedcam.camera_status import CameraState, ICameraStatus
 from twistedcam.testing import RecordingSink
 from twistedcam.web.status import state
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from twisted.internet.interfaces import IReactorTime, ISSLTransport
 from twisted.internet.task import deferLater
 
-from twistedcam.interfaces import AccessDeniedError
+from twistedcam.errors import AccessDeniedError
 from twistedcam.net import is_local
 from twistedcam.wire.messages import Challenge
 

@@ -14,7 +14,8 @@ from zope.interface import implementer
 
 from twistedcam.access.share import fingerprint
 from twistedcam.access.sharekey import is_proof, prove, read_key
-from twistedcam.interfaces import AccessDeniedError, ICredentials
+from twistedcam.errors import AccessDeniedError
+from twistedcam.interfaces import ICredentials
 from twistedcam.net import is_local
 from twistedcam.wire.messages import Challenge, Hello
 

@@ -16,7 +16,8 @@ from zope.interface import Interface, implementer
 
 from twistedcam.access.admission import PASSWORDS_NEED_TLS
 from twistedcam.access.sharekey import is_proof, prove
-from twistedcam.interfaces import AccessDeniedError, IGuard
+from twistedcam.errors import AccessDeniedError
+from twistedcam.interfaces import IGuard
 from twistedcam.wire.messages import Challenge, Hello
 
 log = Logger()

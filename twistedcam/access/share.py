@@ -18,7 +18,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from twistedcam.access.guards import KEY_NEEDED
 from twistedcam.access.sharekey import KeyTextError, make_secret, read_key, write_key
-from twistedcam.interfaces import TwistedcamError
+from twistedcam.errors import TwistedcamError
 from twistedcam.wire import messages
 from twistedcam.wire.framing import TLS_HANDSHAKE
 from twistedcam.wire.messages import Refused

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 
-from twistedcam.interfaces import TwistedcamError
+from twistedcam.errors import TwistedcamError
 
 SECRET_BITS = 100
 _CHECK_BITS = 20

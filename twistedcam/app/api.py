@@ -19,7 +19,8 @@ from twistedcam.app.listener import StartError
 from twistedcam.app.service import Server
 from twistedcam.capture.opencv import Mode
 from twistedcam.capture.sources import Source
-from twistedcam.interfaces import ICamera, TwistedcamError
+from twistedcam.errors import TwistedcamError
+from twistedcam.interfaces import ICamera
 from twistedcam.plugin import as_camera
 
 

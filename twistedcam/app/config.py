@@ -21,7 +21,7 @@ from twistedcam.app.options import read_number
 from twistedcam.capture.encoder import ENCODING_JPEG, ENCODING_PICKLE, Settings
 from twistedcam.capture.opencv import Mode
 from twistedcam.capture.sources import Source, parse_source
-from twistedcam.interfaces import CameraError, TwistedcamError
+from twistedcam.errors import CameraError, TwistedcamError
 from twistedcam.net import DEFAULT_PORT
 from twistedcam.rates import MAX_FPS
 

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twistedcam.interfaces import TwistedcamError
+from twistedcam.errors import TwistedcamError
 from twistedcam.net import describe, is_local
 
 log = Logger()

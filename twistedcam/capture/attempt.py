@@ -16,7 +16,8 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from twistedcam.capture.sampler import Sample
-from twistedcam.interfaces import CameraError, ICamera
+from twistedcam.errors import CameraError
+from twistedcam.interfaces import ICamera
 
 OPEN_SECONDS = 15.0  # some webcams take 10 s to open on Windows
 STALL_SECONDS = 5.0

@@ -14,7 +14,8 @@ import cv2
 from zope.interface import implementer
 
 from twistedcam.codec import Image
-from twistedcam.interfaces import BrokenPictureError, CameraError, ICamera
+from twistedcam.errors import BrokenPictureError, CameraError
+from twistedcam.interfaces import ICamera
 
 # Our own errors report what goes wrong, once and with its reason.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")

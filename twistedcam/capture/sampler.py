@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from twistedcam.capture.encoder import EncodedPicture, Settings, encode
 from twistedcam.codec import CodecError
+from twistedcam.errors import BrokenPictureError
 from twistedcam.frame import FrameError
-from twistedcam.interfaces import BrokenPictureError, ICamera
+from twistedcam.interfaces import ICamera
 from twistedcam.rates import RateLimit
 
 

@@ -14,13 +14,15 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from twistedcam.camera_status import CameraState, ICameraStatus
 from twistedcam.capture.attempt import Attempt, CameraThread
 from twistedcam.capture.encoder import EncodedPicture, Settings
 from twistedcam.capture.no_signal import Card, NoSignal
 from twistedcam.capture.sampler import Sample, Sampler
+from twistedcam.errors import CameraError
 from twistedcam.frame import NO_SIGNAL
 from twistedcam.hub import Hub
-from twistedcam.interfaces import CameraError, CameraState, ICamera, ICameraStatus
+from twistedcam.interfaces import ICamera
 from twistedcam.rates import Meter
 
 log = Logger()

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from twistedcam.capture.cards import TestCard
 from twistedcam.capture.opencv import Mode, open_device, open_file, open_url
-from twistedcam.interfaces import CameraError, ICamera
+from twistedcam.errors import CameraError
+from twistedcam.interfaces import ICamera
 from twistedcam.plugin import find_plugin, open_plugin
 
 TEST_CARD = "test"

@@ -12,7 +12,8 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.ssl import Certificate, optionsForClientTLS, platformTrust
 
 from twistedcam.access.credentials import NoCredentials, PasswordCredentials, use_key
-from twistedcam.interfaces import ICredentials, TwistedcamError
+from twistedcam.errors import TwistedcamError
+from twistedcam.interfaces import ICredentials
 from twistedcam.net import DEFAULT_PORT
 
 # An attempt is given up early: one that began while the network was down would find it

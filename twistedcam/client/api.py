@@ -19,8 +19,9 @@ from twistedcam.client.address import Address
 from twistedcam.client.connector import Connector
 from twistedcam.client.session import CONNECTED, Session
 from twistedcam.codec import CodecError, Image
+from twistedcam.errors import TwistedcamError
 from twistedcam.frame import LIVE, Frame
-from twistedcam.interfaces import ICredentials, TwistedcamError
+from twistedcam.interfaces import ICredentials
 
 
 class WatchError(TwistedcamError):

@@ -14,7 +14,8 @@ from twisted.python.failure import Failure
 
 from twistedcam.access.credentials import NoCredentials
 from twistedcam.client.session import Session
-from twistedcam.interfaces import AccessDeniedError, ICredentials
+from twistedcam.errors import AccessDeniedError
+from twistedcam.interfaces import ICredentials
 from twistedcam.net import describe, disable_nagle
 from twistedcam.wire import messages
 from twistedcam.wire.fields import FieldError

@@ -10,7 +10,8 @@ import cv2
 from zope.interface import implementer
 
 from twistedcam.codec import Image
-from twistedcam.interfaces import IDisplay, TwistedcamError
+from twistedcam.errors import TwistedcamError
+from twistedcam.interfaces import IDisplay
 
 _SMALLEST_OVERLAY_WIDTH = 640
 _LARGEST_WINDOW = (1280, 720)

@@ -11,8 +11,9 @@ from zope.interface import implementer
 
 from twistedcam import codec
 from twistedcam.codec import CodecError
+from twistedcam.errors import TwistedcamError
 from twistedcam.frame import LIVE, Frame
-from twistedcam.interfaces import IOutput, TwistedcamError
+from twistedcam.interfaces import IOutput
 
 log = Logger()
 

@@ -10,7 +10,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twistedcam.access.admission import NoRoomError, is_private
-from twistedcam.interfaces import AccessDeniedError, IGuard
+from twistedcam.errors import AccessDeniedError
+from twistedcam.interfaces import IGuard
 from twistedcam.net import describe
 from twistedcam.pacing.transport_sink import PROGRESS_SECONDS, TransportSink
 from twistedcam.server.stages import Authenticating, ServerContext, Watching

@@ -18,8 +18,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twistedcam.access.admission import Admission, find_camera
+from twistedcam.errors import AccessDeniedError
 from twistedcam.hub import Hub
-from twistedcam.interfaces import AccessDeniedError, IGuard
+from twistedcam.interfaces import IGuard
 from twistedcam.pacing.quality_ladder import QualityLadder
 from twistedcam.pacing.transport_sink import TransportSink
 from twistedcam.wire import messages

@@ -12,7 +12,8 @@ from twisted.web.server import Request
 
 from twistedcam.access.admission import PASSWORDS_NEED_TLS, Admission, NoRoomError, is_private
 from twistedcam.access.guards import TokenGuard
-from twistedcam.interfaces import AccessDeniedError, IGuard
+from twistedcam.errors import AccessDeniedError
+from twistedcam.interfaces import IGuard
 from twistedcam.web.responses import TextResource, busy
 from twistedcam.wire.messages import Hello
 

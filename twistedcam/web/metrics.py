@@ -13,8 +13,8 @@ from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
+from twistedcam.camera_status import CameraState, ICameraStatus
 from twistedcam.hub import Tally
-from twistedcam.interfaces import CameraState, ICameraStatus
 from twistedcam.web.status import VERSIONS, outlets
 
 # Frames arrive within milliseconds on a fast link, and within seconds on the thinnest.

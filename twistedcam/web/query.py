@@ -6,9 +6,9 @@ import math
 
 from twisted.web.server import Request
 
+from twistedcam.camera_status import ICameraStatus
 from twistedcam.capture.encoder import encoding_for
 from twistedcam.hub import Hub
-from twistedcam.interfaces import ICameraStatus
 
 
 class QueryError(ValueError):

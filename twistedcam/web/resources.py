@@ -18,7 +18,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from twisted.web.static import Data
 
 from twistedcam.access.admission import Admission, NoRoomError, UnknownCameraError, find_camera
-from twistedcam.interfaces import ICameraStatus
+from twistedcam.camera_status import ICameraStatus
 from twistedcam.rates import MAX_FPS
 from twistedcam.web.query import QueryError, hub_for, number
 from twistedcam.web.responses import DynamicResource, TextResource, busy

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
+from twistedcam.camera_status import ICameraStatus
 from twistedcam.hub import Outlet
-from twistedcam.interfaces import ICameraStatus
 
 VERSIONS = {"twistedcam": version("twistedcam"), "twisted": version("twisted"), "python": platform.python_version()}
 

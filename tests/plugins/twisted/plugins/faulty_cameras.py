@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from twistedcam.interfaces import BrokenPictureError
+from twistedcam.errors import BrokenPictureError
 from twistedcam.plugin import CameraPlugin, ImageCamera
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
