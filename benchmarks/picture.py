@@ -16,8 +16,9 @@ import cv2
 
 from benchmarks.processes import milliseconds
 from twistedcam.capture.cards import TestCard
-from twistedcam.capture.encoder import ENCODING_JPEG, Settings, encode
+from twistedcam.capture.encoder import Settings, encode
 from twistedcam.codec import decode, encode_jpeg
+from twistedcam.encodings import ENCODING_JPEG
 from twistedcam.frame import Frame
 
 _SIZE = (1920, 1080)

@@ -26,7 +26,7 @@ from benchmarks.fanout import mean_bytes, read_plainly, wait_for_listener
 from benchmarks.frames import FPS, whole_loops
 from benchmarks.peers import camera_factory, command, publish_clip
 from benchmarks.processes import allow_many_connections, cpu_seconds, free_port, watch
-from twistedcam.client.api import watch as frames_of
+from twistedcam.app.watch import watch as frames_of
 
 _WORKERS = 2
 

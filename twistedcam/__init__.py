@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from twistedcam.app.api import ServeError, serve
-    from twistedcam.client.api import Client, WatchError, watch
+    from twistedcam.app.serve import ServeError, serve
+    from twistedcam.app.watch import Client, WatchError, watch
 
 __all__ = ["Client", "ServeError", "WatchError", "serve", "watch"]
 __version__ = "0.1.0"
 
 _MODULES = {
-    "Client": "twistedcam.client.api",
-    "WatchError": "twistedcam.client.api",
-    "watch": "twistedcam.client.api",
-    "ServeError": "twistedcam.app.api",
-    "serve": "twistedcam.app.api",
+    "Client": "twistedcam.app.watch",
+    "WatchError": "twistedcam.app.watch",
+    "watch": "twistedcam.app.watch",
+    "ServeError": "twistedcam.app.serve",
+    "serve": "twistedcam.app.serve",
 }
 
 

@@ -6,8 +6,9 @@ import numpy as np
 from twisted.trial.unittest import TestCase
 
 from twistedcam import codec
-from twistedcam.capture.encoder import ENCODING_JPEG, ENCODING_PICKLE, ENCODINGS, Settings, encode, encoding_for
+from twistedcam.capture.encoder import Settings, encode
 from twistedcam.codec import CodecError
+from twistedcam.encodings import ENCODING_JPEG, ENCODING_PICKLE, ENCODINGS
 from twistedcam.frame import NO_SIGNAL, FrameError
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
@@ -77,17 +78,3 @@ class EncodeTests(TestCase):
         """A smaller frame says by which factor it is smaller."""
         frames = encode(IMAGE, [ENCODING_JPEG, "jpeg/4"], Settings()).frames("desk", 0, 1.5)
         self.assertEqual([frame.scale for frame in frames.values()], [1, 4])
-
-    def test_encoding_for(self) -> None:
-        """A request for a width gets the smallest pictures that are not narrower, or else the full ones."""
-        for width, encoding in (
-            (1, "jpeg/8"),
-            (40, "jpeg/8"),
-            (41, "jpeg/4"),
-            (80, "jpeg/4"),
-            (160, "jpeg/2"),
-            (161, ENCODING_JPEG),
-            (9999, ENCODING_JPEG),
-        ):
-            self.assertEqual(encoding_for(width, 320), encoding)
-        self.assertNotIn(ENCODING_PICKLE, [encoding_for(width, 320) for width in range(1, 700)])

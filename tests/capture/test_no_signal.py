@@ -9,8 +9,9 @@ from twisted.trial.unittest import TestCase
 from twistedcam import codec
 from twistedcam.capture import no_signal
 from twistedcam.capture.cards import no_signal_card
-from twistedcam.capture.encoder import ENCODING_JPEG, ENCODING_PICKLE, EncodedPicture, Settings
+from twistedcam.capture.encoder import EncodedPicture, Settings
 from twistedcam.capture.no_signal import Card, NoSignal
+from twistedcam.encodings import ENCODING_JPEG, ENCODING_PICKLE
 from twistedcam.testing import SteppedReactor
 
 CARD = Card("desk", "gone", 1_795_487_331.0, 320, 240, (ENCODING_JPEG,))

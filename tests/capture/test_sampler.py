@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from twisted.trial.unittest import TestCase
 
-from twistedcam.capture.encoder import ENCODING_JPEG, Settings
+from twistedcam.capture.encoder import Settings
 from twistedcam.capture.sampler import Sample, Sampler
+from twistedcam.encodings import ENCODING_JPEG
 from twistedcam.errors import BrokenPictureError, CameraError
 from twistedcam.testing import FakeCamera
 

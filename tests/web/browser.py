@@ -20,8 +20,8 @@ from zope.interface import implementer
 from tests.processes import turn
 from twistedcam.access.admission import Admission
 from twistedcam.camera_status import CameraState, ICameraStatus
-from twistedcam.capture.encoder import ENCODING_JPEG, ENCODINGS
 from twistedcam.codec import encode_jpeg
+from twistedcam.encodings import ENCODING_JPEG, ENCODINGS
 from twistedcam.frame import BOUNDARY, Frame, stamp
 from twistedcam.hub import Hub
 from twistedcam.rates import Meter

@@ -11,7 +11,7 @@ from zope.interface.verify import verifyClass
 from tests.processes import turn
 from tests.web.browser import Exchange, WebTestCase, frame
 from twistedcam.access.share import load
-from twistedcam.capture.encoder import ENCODING_JPEG
+from twistedcam.encodings import ENCODING_JPEG
 from twistedcam.frame import Frame
 from twistedcam.hub import Hub
 from twistedcam.interfaces import ISink

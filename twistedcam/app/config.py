@@ -18,9 +18,10 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twistedcam.access.admission import MAX_VIEWERS
 from twistedcam.access.share import default_folder
 from twistedcam.app.options import read_number
-from twistedcam.capture.encoder import ENCODING_JPEG, ENCODING_PICKLE, Settings
+from twistedcam.capture.encoder import Settings
 from twistedcam.capture.opencv import Mode
 from twistedcam.capture.sources import Source, parse_source
+from twistedcam.encodings import ENCODING_JPEG, ENCODING_PICKLE
 from twistedcam.errors import CameraError, TwistedcamError
 from twistedcam.net import DEFAULT_PORT
 from twistedcam.rates import MAX_FPS

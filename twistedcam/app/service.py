@@ -16,9 +16,9 @@ from twistedcam.app.authentication import Authentication, prepare_authentication
 from twistedcam.app.config import Endpoint, ServerConfig
 from twistedcam.app.instructions import watch_commands, web_urls
 from twistedcam.app.listener import Listener
-from twistedcam.capture.encoder import ENCODING_JPEG, ENCODINGS, SMALLER
 from twistedcam.capture.service import Capture
 from twistedcam.capture.sources import Source
+from twistedcam.encodings import ENCODING_JPEG, ENCODINGS, SMALLER
 from twistedcam.hub import Hub
 from twistedcam.server.factory import ViewerServerFactory
 from twistedcam.web import status

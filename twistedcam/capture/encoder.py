@@ -9,21 +9,8 @@ import imutils
 
 from twistedcam import codec
 from twistedcam.codec import Image
+from twistedcam.encodings import DIVISORS, ENCODING_JPEG, ENCODING_PICKLE
 from twistedcam.frame import LIVE, Frame, stamp
-
-ENCODING_JPEG, ENCODING_PICKLE = "jpeg", "pickle"
-
-# Smaller pictures on request, as fractions of the full width. There are only a few of
-# them, so that asking for many different sizes cannot make us encode many times.
-_DIVISORS = {ENCODING_JPEG: 1, "jpeg/2": 2, "jpeg/4": 4, "jpeg/8": 8}
-ENCODINGS = (*_DIVISORS, ENCODING_PICKLE)
-SMALLER = ("jpeg/2", "jpeg/4")  # sent over links that are too slow for the full pictures
-
-
-def encoding_for(width: int, full_width: int) -> str:
-    """The smallest JPEG encoding at least C{width} pixels wide, given the width of the full picture."""
-    large_enough = (name for name, divisor in reversed(_DIVISORS.items()) if full_width // divisor >= width)
-    return next(large_enough, ENCODING_JPEG)
 
 
 @dataclass(frozen=True)
@@ -67,7 +54,7 @@ class EncodedPicture:
     def _frame(self, encoding: str, payload: bytes, about: tuple[str, int, float, str, str, float | None]) -> Frame:
         if encoding == ENCODING_PICKLE:
             return Frame(payload, *about, width=self.width, height=self.height)
-        return stamp(payload, *about, scale=_DIVISORS[encoding])
+        return stamp(payload, *about, scale=DIVISORS[encoding])
 
 
 def encode(picture: Image | bytes, encodings: Sequence[str], settings: Settings) -> EncodedPicture:
@@ -96,7 +83,7 @@ def _keep_jpeg(jpeg: bytes, encodings: Sequence[str], settings: Settings) -> Enc
 def _encode_as(encoding: str, image: Image, settings: Settings) -> bytes:
     if encoding == ENCODING_PICKLE:
         return codec.encode_pickle(image)
-    return codec.encode_jpeg(_shrink(image, image.shape[1] // _DIVISORS[encoding]), settings.quality)
+    return codec.encode_jpeg(_shrink(image, image.shape[1] // DIVISORS[encoding]), settings.quality)
 
 
 def _shrink(image: Image, width: int) -> Image:

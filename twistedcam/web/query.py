@@ -7,7 +7,7 @@ import math
 from twisted.web.server import Request
 
 from twistedcam.camera_status import ICameraStatus
-from twistedcam.capture.encoder import encoding_for
+from twistedcam.encodings import encoding_for
 from twistedcam.hub import Hub
 
 

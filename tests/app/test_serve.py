@@ -10,7 +10,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import TestCase
 
 from tests.processes import ProcessTestCase
-from twistedcam.app.api import ServeError, start_server
+from twistedcam.app.serve import ServeError, start_server
 from twistedcam.app.service import Server
 
 

@@ -21,7 +21,7 @@ from tests.optional import needs
 from tests.processes import ProcessTestCase, Running, turn
 from tests.raw_messages import pack_json
 from tests.test_recording import times
-from twistedcam.client.api import Client, WatchError, watch
+from twistedcam.app.watch import Client, WatchError, watch
 from twistedcam.errors import TwistedcamError
 from twistedcam.frame import NO_SIGNAL, Frame
 from twistedcam.hub import Hub
