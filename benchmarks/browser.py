@@ -69,7 +69,7 @@ class Page:
         return str(self._browser.execute_script("return document.querySelector('canvas').toDataURL().slice(-4000)"))
 
     def watch(self, seconds: float) -> str:
-        """What is seen in so many seconds."""
+        """What is seen within C{seconds}."""
         ages, pictures = [], set()
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -82,7 +82,7 @@ class Page:
 
 
 def main() -> None:
-    """Look, and print."""
+    """Look and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--camera", default="test")

@@ -176,9 +176,11 @@ def _viewers_and_fps(text: str) -> tuple[int, float]:
 
 
 def main() -> None:
-    """Measure in turns, and print."""
+    """Measure in turns and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--viewers", default="10,100,500,2000@10", help="how many, at 30 frames a second or so many")
+    parser.add_argument(
+        "--viewers", default="10,100,500,2000@10", help="numbers of viewers; @N: at N frames a second instead of 30"
+    )
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--only", default="floor,ours,sendall,imagezmq,gstreamer")

@@ -1,7 +1,7 @@
 /*
- * What nobody can go below: floor serve PORT FILE FPS VIEWERS sends each viewer each of the file's messages (8 bytes of
- * length and as many more), one after the other, with one send() and no more; floor read PORT VIEWERS SETTLE SECONDS
- * reads as much as comes, and prints the bytes that came in so many seconds after it had settled.
+ * The floor of the fan-out benchmark: the least that sending can cost. floor serve PORT FILE FPS VIEWERS sends each message
+ * of the file (8 bytes of length, then the payload) to each viewer, with one send() and nothing else. floor read PORT
+ * VIEWERS SETTLE SECONDS reads everything, and prints the bytes received in SECONDS, after SETTLE seconds.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -84,7 +84,7 @@ static int serve(int port, const char *path, double fps, int viewers) {
   }
 }
 
-/* The bytes that came within so many milliseconds, or until much has. */
+/* The number of bytes received in one round of waiting, of at most the given milliseconds. */
 static long long read_some(int poll, int milliseconds) {
   static char buffer[1 << 20];
   struct epoll_event events[256];

@@ -115,7 +115,7 @@ def as_json(seen: Seen) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure all on each link, and print."""
+    """Measure all on each link and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(SERVERS))
     parser.add_argument("--on", default="", help="links whose name has this in it")

@@ -46,7 +46,7 @@ from twistedcam.server.factory import ViewerServerFactory
 from twistedcam.web.stream import Stream
 from twistedcam.wire.framing import PREFIX
 
-_BITS, _BLOCK = 56, 8  # microseconds since the epoch, one square of so many pixels for each bit
+_BITS, _BLOCK = 56, 8  # microseconds since the epoch, one square for each bit, of this many pixels
 _TAKEN = re.compile(rb'"captured":([\d.]+)')
 
 
