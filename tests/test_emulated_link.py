@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 
@@ -88,7 +89,9 @@ class LinkTests(TestCase):
     def test_rate_and_delay(self) -> None:
         """A megabit a second is what comes, after the delay of both ways."""
         if os.geteuid() or not os.path.exists("/dev/net/tun"):
-            raise SkipTest("takes root and /dev/net/tun")
+            raise SkipTest("needs root and /dev/net/tun")
+        if shutil.which("ip") is None:
+            raise SkipTest("needs the command ip, of Debian's package iproute2")
         try:
             ends = self.enterContext(link(Conditions(rate=1e6, delay=0.05, queue=30e3)))
         except (OSError, subprocess.SubprocessError) as error:
