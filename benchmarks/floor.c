@@ -1,7 +1,7 @@
 /*
- * The floor of the fan-out benchmark: the least that sending can cost. floor serve PORT FILE FPS VIEWERS sends each message
- * of the file (8 bytes of length, then the payload) to each viewer, with one send() and nothing else. floor read PORT
- * VIEWERS SETTLE SECONDS reads everything, and prints the bytes received in SECONDS, after SETTLE seconds.
+ * The floor of the fan-out benchmark: the least that sending can cost. floor serve PORT FILE FPS VIEWERS sends each
+ * message of the file (8 bytes of length, then the payload) to each viewer, with one send() and nothing else. floor read
+ * PORT VIEWERS SETTLE SECONDS reads everything, and prints the bytes received in SECONDS, after SETTLE seconds.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
