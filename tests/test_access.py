@@ -143,10 +143,10 @@ class AccessTests(TestCase):
         """A viewer without a key, over TLS or not, is told that one is needed."""
         _, port = await self.share()
         await self.watch(port, NoCredentials)
-        self.assertIn("say --key", await self.failure)
+        self.assertIn("use --key", await self.failure)
         self.failure = Deferred()
         await self.watch(port, NoCredentials, self.unchecked())
-        self.assertIn("say --key", await self.failure)
+        self.assertIn("use --key", await self.failure)
         self.assertFalse(self.hub.is_watched)
 
     async def test_tls_to_plain(self) -> None:
@@ -174,7 +174,7 @@ class AccessTests(TestCase):
         for credentials, why in (
             (lambda: PasswordCredentials("me", "guess"), "name or password is wrong"),
             (lambda: PasswordCredentials("you", "secret"), "name or password is wrong"),
-            (NoCredentials, "asks for a name and a password: say --user"),
+            (NoCredentials, "asks for a name and a password: use --user"),
         ):
             self.failure = Deferred()
             await self.watch(port, credentials)

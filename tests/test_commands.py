@@ -155,7 +155,7 @@ class TutorialTests(ProcessTestCase):
         refusing = self.twistd(*words)
         self.assertEqual(await refusing.ended, 1)
         self.assertEqual(refusing.output.count("#error"), 1)
-        self.assertIn("say --allow-pickle", refusing.output)
+        self.assertIn("use --allow-pickle", refusing.output)
         self.assertEqual(await self.twistd(*words, "--allow-pickle").ended, 0)
 
 

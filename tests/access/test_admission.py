@@ -1,4 +1,4 @@
-"""The ledger: places, turns, and the sentences about them."""
+"""Admission: places, delays, and the messages about them."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class PlacesTests(SynchronousTestCase):
 
 
 class LoginThrottleTests(SynchronousTestCase):
-    """Turns of addresses."""
+    """The delays of addresses that have failed."""
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.throttle = LoginThrottle(self.clock)
 
     def wait(self, address: str = "a") -> Deferred[None]:
-        """Wait for a turn."""
+        """Wait until an address may make its next attempt."""
         return Deferred.fromCoroutine(self.throttle.wait(address))
 
     def test_at_once(self) -> None:
@@ -80,7 +80,7 @@ class LoginThrottleTests(SynchronousTestCase):
         self.successResultOf(waiting)
 
     def test_one_after_the_other(self) -> None:
-        """Attempts at the same time get turns one after the other."""
+        """Attempts at the same time are made one after the other."""
         self.throttle.failed("a")
         waiting = [self.wait() for _ in range(4)]
         self.clock.advance(0.5)
@@ -102,7 +102,7 @@ class LoginThrottleTests(SynchronousTestCase):
 
 
 class AdmissionTests(SynchronousTestCase):
-    """What both faces ask."""
+    """The admission that both protocols ask."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -119,7 +119,7 @@ class AdmissionTests(SynchronousTestCase):
         return self.login(denied)
 
     def test_limits(self) -> None:
-        """Viewers have their limit; those that wait have one of their own, with room for one browser at least."""
+        """Viewers have their limit; those that wait have one of their own, with room for at least one browser."""
         self.assertEqual((self.admission.viewers.limit, self.admission.unauthenticated.limit), (3, 20))
         self.assertEqual(Admission(self.clock, 500).unauthenticated.limit, 500)
 
@@ -137,10 +137,10 @@ class AdmissionTests(SynchronousTestCase):
         self.successResultOf(self.login(succeed(None), "b"))
         self.clock.advance(0.5)
         self.successResultOf(good)
-        self.successResultOf(self.login(succeed(None)))  # all is forgiven
+        self.successResultOf(self.login(succeed(None)))  # earlier failures are forgotten
 
     def test_challenge_decides_nothing(self) -> None:
-        """A challenge neither counts as a failure nor forgives one."""
+        """A challenge neither counts as a failure nor makes earlier ones forgotten."""
         challenge = Challenge("n" * 32, "proof")
         self.assertEqual(self.successResultOf(self.login(succeed(challenge))), challenge)
         self.successResultOf(self.login(succeed(None)))
@@ -163,7 +163,7 @@ class AdmissionTests(SynchronousTestCase):
 
 
 class PrivacyTests(SynchronousTestCase):
-    """Who can read what is said."""
+    """Who can read what a connection carries."""
 
     def test_private(self) -> None:
         """TLS is private, and so are connections that do not leave this machine."""
@@ -184,7 +184,7 @@ class FindCameraTests(SynchronousTestCase):
         self.assertEqual(find_camera({"desk": 1, "door": 2}, "door"), 2)
 
     def test_unknown(self) -> None:
-        """An unknown name is an error that names the cameras there are, and shows no more of it than 60 characters."""
+        """An unknown name is an error that lists the cameras, and shows at most 60 characters of it."""
         error = self.assertRaises(UnknownCameraError, find_camera, {"desk": 1, "door": 2}, "cel\x1blar" + 100 * "r")
         self.assertTrue(str(error).startswith("there is no camera 'cel\\x1blarrr"))
         self.assertTrue(str(error).endswith(" here; the cameras are: desk, door"))

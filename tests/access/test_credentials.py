@@ -1,4 +1,4 @@
-"""Credentials by themselves; tests.test_access has them with real servers."""
+"""Credentials by themselves; tests.test_access uses them with real servers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class CredentialsTests(SynchronousTestCase):
         credentials = NoCredentials()
         self.assertEqual(credentials.hello(PLAIN, transport("192.0.2.1")), PLAIN)
         self.assertTrue(credentials.admits_frames)
-        with self.assertRaisesRegex(AccessDeniedError, "say --key"):
+        with self.assertRaisesRegex(AccessDeniedError, "use --key"):
             credentials.answer(CHALLENGE, PLAIN, transport("192.0.2.1"))
 
     def test_password(self) -> None:
@@ -52,9 +52,9 @@ class CredentialsTests(SynchronousTestCase):
         for safe in (transport(None), transport("127.0.0.1"), transport("192.0.2.1", over_tls=True)):
             hello = credentials.hello(PLAIN, safe)
             self.assertEqual((hello.camera, hello.fps, hello.user, hello.password), ("desk", 5.0, "me", "secret"))
-        with self.assertRaisesRegex(AccessDeniedError, "without TLS: say --tls"):
+        with self.assertRaisesRegex(AccessDeniedError, "without TLS: use --tls"):
             credentials.hello(PLAIN, transport("192.0.2.1"))
-        with self.assertRaisesRegex(AccessDeniedError, "say --key"):
+        with self.assertRaisesRegex(AccessDeniedError, "use --key"):
             credentials.answer(CHALLENGE, PLAIN, transport(None))
 
     def test_key(self) -> None:

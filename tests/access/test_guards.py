@@ -25,7 +25,7 @@ class GuardTestCase(TestCase):
     guard: Any
 
     def admit(self, hello: Hello, is_private: bool = True) -> Any:
-        """What the guard answers."""
+        """The guard's answer."""
         return self.successResultOf(Deferred.fromCoroutine(self.guard.admit(hello, is_private)))
 
     def denied(self, hello: Hello, is_private: bool = True) -> str:
@@ -38,7 +38,7 @@ class InterfaceTests(TestCase):
     """All guards."""
 
     def test_guards(self) -> None:
-        """Each guard has what a guard has, the tests' own included."""
+        """Each guard, including the one of the tests, provides the interface."""
         for guard in (KeyGuard(1, FINGERPRINT), PasswordGuard(make_portal([])), TokenGuard("x"), SlowGuard()):
             verifyObject(IGuard, guard)
 
@@ -81,7 +81,7 @@ class PasswordGuardTests(GuardTestCase):
         self.assertIsNone(self.admit(Hello(user="me", password="secret")))
         for user, password in (("me", "guess"), ("you", "secret"), ("", "")):
             self.assertEqual(self.denied(Hello(user=user, password=password)), "the name or password is wrong")
-        self.assertIn("say --user", self.denied(Hello()))
+        self.assertIn("use --user", self.denied(Hello()))
 
     def test_in_the_clear(self) -> None:
         """A password that others can read is not even checked."""

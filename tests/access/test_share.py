@@ -18,13 +18,13 @@ class ShareTests(TestCase):
         self.folder = Path(self.mktemp()) / "twistedcam"
 
     def test_made_once(self) -> None:
-        """Both are made the first time, and read from then on."""
+        """Key and certificate are made the first time, and read from then on."""
         first, second = load(self.folder), load(self.folder)
         self.assertEqual((first.key, first.fingerprint), (second.key, second.fingerprint))
         self.assertEqual(len(first.fingerprint), 32)
 
     def test_renewed(self) -> None:
-        """With C{renew} both are made anew."""
+        """With C{renew} key and certificate are made anew."""
         first, second = load(self.folder), load(self.folder, renew=True)
         self.assertNotEqual(first.key, second.key)
         self.assertNotEqual(first.fingerprint, second.fingerprint)
@@ -39,7 +39,7 @@ class ShareTests(TestCase):
             self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600, path)
 
     def test_damaged(self) -> None:
-        """A damaged file is reported, with advice, and never replaced unasked."""
+        """A damaged file is reported, with advice, and never replaced unless that is asked for."""
         for name in ("share-key.txt", "share-certificate.pem"):
             load(self.folder, renew=True)
             (self.folder / name).write_text("nonsense")

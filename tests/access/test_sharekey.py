@@ -33,7 +33,7 @@ class KeyTests(TestCase):
             self.assertEqual(read_key(write_key(secret)), secret)
 
     def test_as_people_write(self) -> None:
-        """Lower case, other spacing, and letters that look like digits are read as they were meant."""
+        """Lower case, other spacing, and letters that look like digits are read as they are meant."""
         for text in (KEY.lower(), KEY.replace("-", ""), KEY.replace("-", " "), KEY.replace("0", "O"), f" {KEY} "):
             self.assertEqual(read_key(text), SECRET)
         self.assertEqual(read_key(write_key(1 << 99).replace("1", "l")), 1 << 99)

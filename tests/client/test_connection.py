@@ -139,12 +139,12 @@ class ConnectionTests(TestCase):
         """A server that ends the connection without an answer may be one that waits for TLS."""
         connection, _ = self.connect()
         connection.connectionLost(LOST)
-        self.assertIn("if it uses TLS, say --key or --tls", self.session.problem)
+        self.assertIn("if it uses TLS, use --key or --tls", self.session.problem)
         self.assertEqual(self.failures, [])
         connection, _ = self.connect()
         connection.dataReceived(b"\x15\x03\x03\0\x02\x02\x46")
         connection.connectionLost(LOST)
-        self.assertEqual(self.failures, ["the server uses TLS: say --key, or --tls"])
+        self.assertEqual(self.failures, ["the server uses TLS: use --key, or --tls"])
         self.assertEqual(self.session.problem, self.failures[0])
 
     def test_broken_frame(self) -> None:

@@ -1,7 +1,7 @@
 """
-The ledger of viewers over the wire and over HTTP: how many watch, how many wait, and when an address may log in.
+Admission, over the wire and over HTTP: how many viewers watch, how many wait, and when an address may log in.
 
-Every limit on viewers and logins, and its error message, is here. What a peer has to show is up to the L{guards}.
+Every limit on viewers and logins, and its error message, is here. The L{guards} check what a peer shows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PASSWORDS_NEED_TLS = "passwords are accepted over TLS only"
 # The longest is shorter than the time that a viewer has for its hello.
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.5, 8.0
 
-_FURTHEST_TURN_SECONDS = 60.0
+_LONGEST_WAIT_SECONDS = 60.0
 _FORGET_SECONDS = 600.0
 _MAX_ADDRESSES = 10_000
 _MIN_UNAUTHENTICATED = 20  # a browser alone opens six connections, and asks over all of them at once
@@ -37,7 +37,7 @@ class NoRoomError(AccessDeniedError):
 
 
 class UnknownCameraError(AccessDeniedError):
-    """There is no camera called C{name}; the text says which there are."""
+    """There is no camera called C{name}; the text lists the cameras that there are."""
 
     def __init__(self, name: str, names: Iterable[str]) -> None:
         super().__init__(f"there is no camera {name!r:.60} here; the cameras are: {', '.join(names)}")
@@ -85,37 +85,37 @@ class Places:
 
 class LoginThrottle:
     """
-    Turns for attempts to log in: those of an address that has failed come ever more slowly, one after the other.
+    Delays attempts to log in from an address that has failed: one attempt at a time, with a delay that grows.
 
-    However many connections the address opens, each attempt has a turn of its own.
+    It makes no difference how many connections the address opens: they share the delay.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        # Failures in a row, and when the next turn is, for the addresses that failed last.
+        # Failures in a row, and the time of the next attempt, of the addresses that failed last.
         self._failed: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     async def wait(self, address: str) -> None:
-        """Wait for this address's turn."""
-        failures, turn = self._failed.get(address, (0, 0.0))
+        """Wait until C{address} may make its next attempt."""
+        failures, next_at = self._failed.get(address, (0, 0.0))
         now = self._clock.seconds()
-        if not failures or now - turn > _FORGET_SECONDS:
+        if not failures or now - next_at > _FORGET_SECONDS:
             self._failed.pop(address, None)
             return
-        turn = max(turn, now)
-        self._failed[address] = failures, min(turn + self._delay(failures), now + _FURTHEST_TURN_SECONDS)
-        if turn > now:
-            await deferLater(self._clock, turn - now)
+        next_at = max(next_at, now)
+        self._failed[address] = failures, min(next_at + self._delay(failures), now + _LONGEST_WAIT_SECONDS)
+        if next_at > now:
+            await deferLater(self._clock, next_at - now)
 
     def failed(self, address: str) -> None:
-        """Note that an attempt failed."""
-        failures, turn = self._failed.pop(address, (0, self._clock.seconds()))
-        self._failed[address] = failures + 1, turn + self._delay(failures + 1)
+        """Count a failed attempt: the next one has to wait longer."""
+        failures, next_at = self._failed.pop(address, (0, self._clock.seconds()))
+        self._failed[address] = failures + 1, next_at + self._delay(failures + 1)
         if len(self._failed) > _MAX_ADDRESSES:
             self._failed.popitem(last=False)
 
     def succeeded(self, address: str) -> None:
-        """Note that an attempt succeeded: earlier failures are forgiven."""
+        """Forget the earlier failures of C{address}."""
         self._failed.pop(address, None)
 
     def _delay(self, failures: int) -> float:
@@ -124,10 +124,10 @@ class LoginThrottle:
 
 class Admission:
     """
-    What both protocols ask before they let a viewer in; there is one for a server.
+    Decides, for both protocols, whether a viewer is let in; a server has one.
 
     C{viewers} are the places of viewers that watch. C{unauthenticated} are those of connections and requests that have
-    not been let in: they take no viewer's place, and have a limit of their own.
+    not been let in yet: they take no viewer's place, and have a limit of their own.
     """
 
     def __init__(self, clock: IReactorTime, max_viewers: int = MAX_VIEWERS) -> None:
@@ -139,10 +139,10 @@ class Admission:
 
     async def authenticate(self, host: str, check: Callable[[], Awaitable[Challenge | None]]) -> Challenge | None:
         """
-        Run C{check} when it is the turn of the address C{host}.
+        Run C{check} as soon as the throttle lets the address C{host} make an attempt.
 
         Returns what C{check} returns: None if the peer may watch, or a challenge, which decides nothing yet. Raises the
-        L{AccessDeniedError} that C{check} raises, but delayed by one more turn, to slow down guessing.
+        L{AccessDeniedError} that C{check} raises, but only after the next delay, to slow down guessing.
         """
         await self._throttle.wait(host)
         try:
@@ -157,7 +157,7 @@ class Admission:
 
 
 def is_private(transport: Any) -> bool:
-    """Whether C{transport} cannot be read by others: it is TLS, or does not leave this machine."""
+    """Whether others cannot read what C{transport} carries: it uses TLS, or does not leave this machine."""
     return ISSLTransport.providedBy(transport) or is_local(transport.getHost())
 
 

@@ -1,4 +1,4 @@
-"""What a viewer proves its right to watch with: a key or a password, never given to the wrong server."""
+"""A viewer's credentials: a key or a password, neither of which is ever given to the wrong server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NoCredentials:
 
     def answer(self, challenge: Challenge, plain: Hello, transport: Any) -> Hello:
         """Raises L{AccessDeniedError}: there is no key."""
-        raise AccessDeniedError("the server asks for a key: say --key")
+        raise AccessDeniedError("the server asks for a key: use --key")
 
 
 @implementer(ICredentials)
@@ -60,8 +60,8 @@ class KeyCredentials:
 
 
 def use_key(text: str) -> tuple[CertificateOptions, Callable[[], ICredentials]]:
-    """TLS for connections to a shared camera, and what makes their credentials. Raises L{sharekey.KeyTextError}."""
-    # No authority has signed the certificate: the server proves with the key that it is its own.
+    """The TLS options and a factory of credentials for a shared camera. Raises L{sharekey.KeyTextError}."""
+    # No authority has signed the certificate; with the key, the server proves that the certificate is its own.
     tls = CertificateOptions(verify=False, raiseMinimumTo=TLSVersion.TLSv1_2)
     return tls, partial(KeyCredentials, read_key(text))
 
@@ -79,9 +79,9 @@ class PasswordCredentials:
     def hello(self, plain: Hello, transport: Any) -> Hello:
         """C{plain} with name and password, unless others could read them."""
         if not ISSLTransport.providedBy(transport) and not is_local(transport.getPeer()):
-            raise AccessDeniedError("a password is not sent to another machine without TLS: say --tls")
+            raise AccessDeniedError("a password is not sent to another machine without TLS: use --tls")
         return replace(plain, user=self._user, password=self._password)
 
     def answer(self, challenge: Challenge, plain: Hello, transport: Any) -> Hello:
         """Raises L{AccessDeniedError}: there is no key."""
-        raise AccessDeniedError("the server asks for a key and not for a password: say --key")
+        raise AccessDeniedError("the server asks for a key and not for a password: use --key")

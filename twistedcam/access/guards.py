@@ -22,13 +22,13 @@ from twistedcam.wire.messages import Challenge, Hello
 
 log = Logger()
 
-KEY_NEEDED = "this camera is shared by a key: say --key"
+KEY_NEEDED = "this camera is shared by a key: use --key"
 
 
 @implementer(IGuard)
 class KeyGuard:
     """
-    Admits viewers that prove to have the key of a shared camera, and proves first that the server has it.
+    Admits viewers that prove that they have the key of a shared camera; before that, the server proves it to them.
 
     A guard is for one connection: a proof holds for the two nonces of that connection only.
     """
@@ -60,13 +60,13 @@ class KeyGuard:
 
 @implementer(IGuard)
 class TokenGuard:
-    """Admits viewers that show C{token}, in the place of a password; see L{twistedcam.access.sharekey.web_token}."""
+    """Admits viewers that show C{token}, in place of a password; see L{twistedcam.access.sharekey.web_token}."""
 
     def __init__(self, token: str) -> None:
         self._token = token.encode()
 
     async def admit(self, hello: Hello, is_private: bool) -> Challenge | None:
-        """Compare, in constant time."""
+        """Compare the token, in constant time."""
         if not hmac.compare_digest((hello.password or "").encode(), self._token):
             raise AccessDeniedError("this link is invalid or has expired: ask for the current one")
         return None
@@ -115,7 +115,7 @@ class PasswordGuard:
     async def admit(self, hello: Hello, is_private: bool) -> Challenge | None:
         """Check the name and the password in the hello."""
         if hello.user is None or hello.password is None:
-            raise AccessDeniedError("this camera asks for a name and a password: say --user")
+            raise AccessDeniedError("this camera asks for a name and a password: use --user")
         if not is_private:
             raise AccessDeniedError(PASSWORDS_NEED_TLS)
         try:

@@ -111,7 +111,7 @@ def load(folder: Path, renew: bool = False) -> Share:
         raise ShareError(f"{error.filename}: {error.strerror}") from None
     except (KeyTextError, ValueError) as error:
         raise ShareError(f"the key kept in {folder} is damaged ({error}): make a new one with --renew") from None
-    except Exception:  # pyOpenSSL's errors are of many kinds
+    except Exception:  # pyOpenSSL raises errors of many kinds
         raise ShareError(f"the certificate kept in {folder} is damaged: make a new one with --renew") from None
 
 
@@ -124,7 +124,7 @@ def _make(folder: Path) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that other users cannot read at any moment."""
+    """Write a file that other users cannot read at any time, not even while it is written."""
     partial = path.with_suffix(".new")
     partial.unlink(missing_ok=True)
     with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -143,7 +143,7 @@ def _make_certificate() -> bytes:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # A client that checks names is to find one, and see that it is the wrong one.
+        # Clients that check the name find one that never matches.
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("twistedcam.invalid")]), critical=False)
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + _VALID)

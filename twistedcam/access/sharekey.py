@@ -1,4 +1,4 @@
-"""The key of a shared camera: 100 random bits that both sides prove to have without sending them."""
+"""The key of a shared camera: 100 random bits; both sides prove that they have them, without sending them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def prove(secret: int, role: str, viewer_nonce: str, server_nonce: str, fingerpr
 
 
 def web_token(secret: int) -> str:
-    """What a browser shows in place of the key: 128 bits derived from it, which do not reveal it."""
+    """The token that a browser sends in place of the key: 128 bits derived from it, which do not reveal it."""
     return hmac.new(secret.to_bytes(13, "big"), b"twistedcam web 1", hashlib.sha256).hexdigest()[:32]
 
 

@@ -44,7 +44,7 @@ _FIRST_PINGS = 4
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | {0x0A, 0x0D}
 
 _ENDED = "the server ended the connection"
-_ENDED_SILENTLY = f"{_ENDED} without an answer: if it uses TLS, say --key or --tls"
+_ENDED_SILENTLY = f"{_ENDED} without an answer: if it uses TLS, use --key or --tls"
 
 
 class ServerConnection(MessageReceiver):
@@ -157,7 +157,7 @@ class ServerConnection(MessageReceiver):
 
     def _refuse_pickle(self) -> None:
         if self._session.monotonic() - self._began >= PICKLE_GRACE_SECONDS:
-            self.refuse("the server sends pickles, which can run code: say --allow-pickle to accept arrays in them")
+            self.refuse("the server sends pickles, which can run code: use --allow-pickle to accept arrays in them")
 
     def _ping(self) -> None:
         now = self._session.monotonic()
@@ -221,7 +221,7 @@ class ServerConnectionFactory(Factory):
 def _explain_tls(reason: Failure, first_bytes: bytes) -> str:
     """Why TLS failed, if it did and another attempt would not help; otherwise an empty string."""
     if first_bytes.startswith(TLS_ALERT):
-        return "the server uses TLS: say --key, or --tls"
+        return "the server uses TLS: use --key, or --tls"
     if reason.check(VerificationError, CertificateError):
         return "the server's certificate is for another name: check --host"
     if not reason.check(SSL.Error):
