@@ -1,4 +1,4 @@
-"""What is known of a camera that is served."""
+"""The status of a camera that is served."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from twistedcam.rates import Meter
 
 
 class CameraState(StrEnum):
-    """The state of a camera that is served; its values are those that are reported."""
+    """The state of a camera that is served; its values appear in reports."""
 
     CLOSED = "closed"  # nobody watches
     OPENING = "opening"  # no picture yet
     LIVE = "live"
-    LOST = "lost"  # it cannot be opened or gives no pictures: it is tried again
+    LOST = "lost"  # it cannot be opened or gives no pictures; it will be tried again
 
 
 class ICameraStatus(Interface):
-    """A camera that is served, as the web face and the metrics see it; used in the reactor's thread."""
+    """A camera that is served, as the web server and the metrics see it; used in the reactor's thread."""
 
     name: str = Attribute("The name it is served under.")
     state: CameraState = Attribute("A L{CameraState}.")

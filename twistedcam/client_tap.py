@@ -33,7 +33,7 @@ _EVERY = number("snapshot-every", float, 0.1, 10**6)
 
 
 class Options(GroupedOptions):
-    """The options of C{twistd camstream-client}; parsed, they have made C{config}."""
+    """The options of C{twistd camstream-client}; parsing them makes C{config}."""
 
     config: ClientConfig
 
@@ -59,14 +59,14 @@ class Options(GroupedOptions):
             "key",
             "k",
             None,
-            f"The key of a shared camera, as its server shows it; with - you are asked for it, or set {KEY_VARIABLE}.",
+            f"The key of a shared camera, as its server shows it; - asks for it, unless {KEY_VARIABLE} is set.",
         ],
         ["ca", None, None, "A PEM file with the authority that signed the server's certificate; with --tls."],
-        ["user", "u", None, "The name to log in with; you are asked for the password."],
+        ["user", "u", None, "The name to log in with; the password is asked for."],
         ["password-file", None, None, f"A file to read the password from; or set {PASSWORD_VARIABLE}."],
         ["frames", None, 0, "Stop after this many frames, with exit status 0.", number("frames", int, 1, 10**9)],
         ["snapshot", None, None, "Write one picture to this JPEG file and stop."],
-        ["snapshot-every", None, 0.0, "Write a picture to the current folder every so many seconds.", _EVERY],
+        ["snapshot-every", None, 0.0, "Write a picture to the current folder at this interval in seconds.", _EVERY],
         ["record", None, None, "Write the video to this new Matroska file (.mkv)."],
         ["max-message", None, 64, "The largest message to accept, in MiB.", number("max-message", int, 1, 4096)],
     ]
@@ -101,7 +101,7 @@ class Options(GroupedOptions):
         drop_default_pidfile(self, only_in_foreground=False)
 
     def _path(self, option: str, check: Callable[[str], None]) -> str:
-        """The absolute path that was given, found good by C{check}; empty if there is none."""
+        """The path that was given, as an absolute path that C{check} accepts; empty if none was given."""
         if self[option] is None:
             return ""
         path: str = os.path.abspath(self[option])
@@ -112,11 +112,11 @@ class Options(GroupedOptions):
         return path
 
     def _address(self) -> Address:
-        """The server's address, with what it takes to be admitted there."""
+        """The server's address, with the TLS and the credentials to use there."""
         if self["key"] is not None and (self["tls"] or self["user"]):
             raise usage.UsageError("--key: a key needs neither --tls nor --user, leave them out")
         if self["ca"] is not None and not self["tls"]:
-            raise usage.UsageError("--ca: an authority is needed with --tls only")
+            raise usage.UsageError("--ca: it works only together with --tls")
         address = Address(self["host"], self["port"], self["endpoint"] or "")
         if self["endpoint"] is not None:
             self._check_endpoint(address)

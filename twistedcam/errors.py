@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class TwistedcamError(Exception):
-    """The base class of this package's errors; the text is one line for the person who looks at it."""
+    """The base class of this package's errors; the text is one line, written for the user."""
 
 
 class CameraError(TwistedcamError):
@@ -16,4 +16,4 @@ class BrokenPictureError(CameraError):
 
 
 class AccessDeniedError(TwistedcamError):
-    """A viewer is not let in; the text is what it is told."""
+    """A viewer is not let in; the text, which it is sent, says why."""

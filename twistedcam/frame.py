@@ -22,7 +22,7 @@ from twistedcam.wire.framing import pack
 LIVE = "live"
 NO_SIGNAL = "no-signal"
 
-BOUNDARY = b"twistedcam-frame"  # between the parts of a multipart HTTP stream, which begins with one
+BOUNDARY = b"twistedcam-frame"  # between the parts of a multipart HTTP stream, and before the first
 
 _SOI = b"\xff\xd8"
 _APP0, _COM, _SOS, _EOI = 0xE0, 0xFE, 0xDA, 0xD9
@@ -42,9 +42,9 @@ class Frame:
     """
     One encoded picture: C{captured} and C{since} in seconds since the epoch, sizes in pixels.
 
-    C{captured} is None if the source does not tell. C{reason} and C{since} belong to the state C{no-signal}. C{scale}
+    C{captured} is None if it is unknown. C{reason} and C{since} belong to the state C{no-signal}. C{scale}
     is the factor by which the picture was made smaller. C{clock} returns the current time of day by the clock that
-    C{captured} was read from, or None while that is not known.
+    C{captured} was read from, or None if that is unknown.
     """
 
     payload: bytes
@@ -61,7 +61,7 @@ class Frame:
 
     @property
     def age(self) -> float | None:
-        """Seconds since the picture was taken, or None if that is not known."""
+        """Seconds since the picture was taken, or None if that is unknown."""
         now = self.clock()
         return None if now is None or self.captured is None else now - self.captured
 
@@ -75,8 +75,8 @@ class Frame:
         """The bytes of the frame in a multipart HTTP stream, made once for all viewers; see L{BOUNDARY}."""
         captured = self.captured or 0.0
         head = f"Content-Type: image/jpeg\r\nContent-Length: {len(self.payload)}\r\nX-Timestamp: {captured:.6f}\r\n\r\n"
-        # The boundary follows the picture at once, not in front of the next one: browsers show a picture when they
-        # have seen its end.
+        # The boundary is sent right after a picture, not only with the next one: browsers show a picture when they
+        # have seen the boundary after it.
         return b"".join((head.encode(), self.payload, b"\r\n--", BOUNDARY, b"\r\n"))
 
     @classmethod

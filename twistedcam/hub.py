@@ -98,7 +98,7 @@ class Outlet:
         return False
 
     def resume(self) -> None:
-        """The sink may be ready again: if so, send the frame that waits."""
+        """Send the waiting frame, if the sink is ready again."""
         if self.waiting is not None and self.sink.may_begin():
             frame, self.waiting = self.waiting, None
             self._last = frame
@@ -127,7 +127,7 @@ class Outlet:
         return Tally(self.begun, self.dropped, sent_bytes)
 
     def sample(self, now: float) -> None:
-        """Note the number of frames sent, for L{fps}; to be called once a second."""
+        """Record the number of frames sent, for L{fps}; to be called once a second."""
         self._samples.append((now, self.begun))
 
     @property
@@ -191,7 +191,7 @@ class Hub:
         del self._outlets[outlet]
         self._gone.add(outlet.tally())
         if not self._outlets:
-            self.newest = self.before = None  # the next viewer is not to see an old picture
+            self.newest = self.before = None  # the next viewer must not see an old picture
             self.on_demand()
 
     def publish(self, frame: Frame) -> None:

@@ -59,10 +59,10 @@ class ISink(Interface):
     """Where a hub's frames go: one viewer's connection, or a window."""
 
     def may_begin() -> bool:
-        """Whether a new frame may begin now; after a no, the outlet's C{resume} is called when it may."""
+        """Whether a new frame may begin now; if not, the outlet's C{resume} is called as soon as it may."""
 
     def begin(frame: Frame) -> None:
-        """Begin to send C{frame}; only called after L{may_begin} said yes."""
+        """Begin to send C{frame}; only called after L{may_begin} returned True."""
 
 
 class IDisplay(Interface):
@@ -75,13 +75,13 @@ class IDisplay(Interface):
         """The key pressed since the last call ("esc" for Escape), or an empty string; handles the window's events."""
 
     def is_open() -> bool:
-        """Whether the window is there: False once it was closed by its frame."""
+        """Whether the window is open: False once the user has closed it."""
 
     def toggle_full_screen() -> None:
         """Fill the screen, or go back to a window."""
 
     def close() -> None:
-        """Take the window away."""
+        """Close the window."""
 
 
 class IOutput(Interface):
@@ -101,7 +101,7 @@ class IGuard(Interface):
         """
         None when the viewer may watch, or the challenge that another hello is to answer. Raises L{AccessDeniedError}.
 
-        C{is_private} says whether nobody else can read what was said: TLS, or this machine.
+        C{is_private} says whether nobody else can read the connection: it uses TLS, or does not leave this machine.
         """
 
 

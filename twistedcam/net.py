@@ -1,4 +1,4 @@
-"""Addresses: as people write them, and which of this machine's lead here."""
+"""Network addresses: how they are written, whether they are local, and which ones reach this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SIOCGIFADDR = 0x8915  # linux/sockios.h
 
 def disable_nagle(transport: Any) -> None:
     """Send small messages at once if C{transport} is TCP: otherwise each may wait 40 ms for an acknowledgement."""
-    # Until Twisted 24.11 a UNIX socket claims to be a TCP transport too, and fails when it is set.
+    # Until Twisted 24.11 a UNIX socket claims to be a TCP transport too, and fails when the option is set.
     if ITCPTransport.providedBy(transport) and not IUNIXTransport.providedBy(transport):
         transport.setTcpNoDelay(True)
 
@@ -41,7 +41,7 @@ def is_local(address: Any) -> bool:
 
 
 def reachable(host: str) -> list[str]:
-    """The addresses that others can reach a listener on C{host} at, the one that leads outside first."""
+    """The addresses at which others can reach a listener on C{host}, beginning with that of the default route."""
     if not ip_address(host.partition("%")[0]).is_unspecified:
         return [host]
     addresses = dict.fromkeys(filter(None, (_routed_address(), *_interface_addresses())))
@@ -49,17 +49,17 @@ def reachable(host: str) -> list[str]:
 
 
 def _routed_address() -> str | None:
-    """This machine's address on the interface that leads outside, or None (its name may stand for 127.0.1.1)."""
+    """This machine's address on the default route, or None. (The host name is no help: it may stand for 127.0.1.1.)"""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # documentation's own network; nothing is sent
+            probe.connect(("192.0.2.1", 9))  # a network reserved for documentation; nothing is sent
         except OSError:
             return None
         return str(probe.getsockname()[0])
 
 
 def _interface_addresses() -> list[str]:
-    """The IPv4 addresses of this machine's interfaces, but for loopback; none where the system does not tell."""
+    """The IPv4 addresses of this machine's interfaces, except loopback; none where the system is not Linux."""
     if sys.platform != "linux":
         return []
     addresses = []

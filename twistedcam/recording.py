@@ -14,7 +14,7 @@ from twistedcam.errors import TwistedcamError
 from twistedcam.frame import Frame
 
 # OpenCV's writer encodes each picture again, at a constant rate. Matroska takes the
-# frames themselves, each with its time, and can be played wherever it breaks off.
+# frames themselves, each with its time, and can be played even if it breaks off.
 SUFFIX = ".mkv"
 _MILLISECOND = Fraction(1, 1000)
 _CLUSTER = {"cluster_time_limit": "500", "flush_packets": "1"}

@@ -18,7 +18,7 @@ from twistedcam.app.service import Server
 
 
 class Options(GroupedOptions, AuthOptionMixin):
-    """The options of C{twistd camstream}; once they are parsed, C{config} is what they mean."""
+    """The options of C{twistd camstream}; parsing them makes C{config}."""
 
     longdesc = (
         "Serves cameras live, over TCP and HTTP. Every viewer sees the camera as it is now, however slow its link."
@@ -42,13 +42,13 @@ class Options(GroupedOptions, AuthOptionMixin):
             ("quality", "q", "JPEG quality, 1 to 100."),
             ("max-viewers", "m", "Maximum number of viewers, over TCP and HTTP together."),
             ("allow-origin", None, "Let web pages of this origin read the pictures: http://host:8123, or * for all."),
-            ("codec", None, "For viewers that never send a hello: jpeg, or pickle for the tutorial's client."),
+            ("codec", None, "Encoding for viewers that never send a hello: jpeg, or pickle for the tutorial's client."),
         )
     ]
     optFlags = [
         ["share", None, "Let other machines watch with a key, over TLS; prints the command to run there."],
         ["renew", None, "With --share: make a new key; the old one stops working."],
-        ["open", None, "Let everybody watch who can reach an endpoint, from other machines too."],
+        ["open", None, "Let everybody who can reach an endpoint watch, from other machines too."],
         ["preview", None, "Show the pictures in a window on this machine; q closes it, the server goes on."],
     ]
 
@@ -97,8 +97,8 @@ class CommandError(SystemExit, Exception):
     """
     Ends C{twistd} with one line.
 
-    In the foreground that takes a SystemExit, as any other exception comes with a traceback. In the background it takes
-    an Exception: twistd passes on no other to the process that waits for the start, which would wait for ever.
+    In the foreground it has to be a SystemExit: twistd shows any other exception with a traceback. In the background it
+    has to be an Exception: twistd passes on nothing else to the process that waits for the start, which would hang.
     """
 
 

@@ -126,7 +126,7 @@ class RecordingSink:
 
 @implementer(IDisplay)
 class RecordingDisplay:
-    """Keeps the images that it is shown in C{images}; the keys pressed are taken from C{keys}."""
+    """Keeps the images that it shows in C{images}; the keys pressed are taken from C{keys}."""
 
     def __init__(self) -> None:
         self.images: list[Image] = []

@@ -1,1 +1,1 @@
-"""The application: configuration, the wiring of the rooms into a server, and the process it runs in."""
+"""The application: configuration, how the parts are put together, and the process it runs in."""

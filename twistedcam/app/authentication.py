@@ -1,4 +1,4 @@
-"""What each way of access takes: the TLS, guards and authenticators of the server's listeners."""
+"""How viewers authenticate: the TLS, guards and authenticators of the server's listeners."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _NO_TLS = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nthis ser
 
 class Authentication:
     """
-    Nobody has to show anything; the base of the other ways.
+    No authentication: viewers are let in without credentials. The base class of the other kinds.
 
-    C{is_open} says whether other machines may connect. C{key} and C{token} are what to show over TCP and over HTTP, or
-    empty; they are secret.
+    C{is_open} says whether other machines may connect. C{key} and C{token} are the secrets to show over TCP and over
+    HTTP, or empty strings.
     """
 
     key = token = ""
@@ -32,11 +32,11 @@ class Authentication:
         self.is_open = is_open
 
     def over_tcp(self, factory: IProtocolFactory) -> IProtocolFactory:
-        """C{factory} with what comes before the protocol of the viewers."""
+        """C{factory}, wrapped in TLS if viewers have to use it."""
         return factory
 
     def over_http(self, factory: IProtocolFactory) -> IProtocolFactory:
-        """C{factory} with what comes before HTTP."""
+        """C{factory}, wrapped in TLS if HTTP clients have to use it."""
         return factory
 
     def make_guard(self) -> IGuard | None:
@@ -56,7 +56,7 @@ class PasswordAuthentication(Authentication):
         self._portal = make_portal(list(access.checkers))
 
     def make_guard(self) -> IGuard:
-        """One that takes passwords."""
+        """A guard that checks passwords."""
         return PasswordGuard(self._portal)
 
     def make_authenticator(self) -> RequestAuthenticator:
@@ -82,16 +82,16 @@ class KeyAuthentication(Authentication):
         return self._share.over_tls(factory, _NO_TLS)
 
     def make_guard(self) -> IGuard:
-        """One that takes the key."""
+        """A guard that checks the key."""
         return KeyGuard(self._share.secret, self._share.fingerprint)
 
     def make_authenticator(self) -> RequestAuthenticator:
-        """A link with a token."""
+        """A link that contains a token."""
         return TokenAuthenticator(self.token)
 
 
 def prepare_authentication(access: Access) -> Authentication:
-    """What C{access} takes; a key is read, or made if there is none or a new one is wanted. Raises L{StartError}."""
+    """How C{access} authenticates; a key is read, or made if there is none or C{renew} is set. Raises L{StartError}."""
     if isinstance(access, Passwords):
         return PasswordAuthentication(access)
     if isinstance(access, Shared):

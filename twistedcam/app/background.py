@@ -13,14 +13,14 @@ _lock = threading.Lock()
 
 
 def running_reactor() -> Any:
-    """The global reactor. If nothing runs it yet, a daemon thread does from the first call on."""
-    # A script has no other place to give us one.
+    """The global reactor. If it is not running yet, it is started in a daemon thread."""
+    # A script has no way to pass us a reactor.
     from twisted.internet import reactor
 
     with _lock:
         if not reactor.running:
             runtime.keep_time(reactor)
-            # A script's log is Python's own. Twisted would keep all events in memory until logging begins.
+            # Scripts log by Python's logging. Twisted would keep all events in memory until logging begins.
             globalLogBeginner.beginLoggingTo([STDLibLogObserver("twistedcam")], redirectStandardIO=False)
             is_running = threading.Event()
             reactor.callWhenRunning(is_running.set)

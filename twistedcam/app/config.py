@@ -37,7 +37,7 @@ class ConfigError(TwistedcamError, ValueError):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server endpoint, and the string that describes it; C{is_default} unless somebody asked for it."""
+    """A server endpoint, and the string that describes it; C{is_default} unless it was asked for."""
 
     description: str
     endpoint: IStreamServerEndpoint
@@ -121,7 +121,7 @@ def make_config(reactor: Any, cameras: Sequence[Source], given: Mapping[str, Any
 
 
 def parse_cameras(texts: Iterable[str]) -> tuple[Source, ...]:
-    """The sources that C{[NAME=]SOURCE}s mean; files are looked into, devices are not. Raises L{ConfigError}."""
+    """The sources in C{texts}, each C{[NAME=]SOURCE}; files are opened, devices are not. Raises L{ConfigError}."""
     try:
         return tuple(parse_source(text) for text in texts)
     except CameraError as error:
@@ -179,7 +179,7 @@ def _checker(description: str) -> ICredentialsChecker:
 
 
 class Option(NamedTuple):
-    """One option: its default, and what reads a value that was given for it. C{read} raises ValueError."""
+    """One option: its default, and the function that reads a given value. C{read} raises ValueError."""
 
     default: Any
     read: Callable[[Any], Any]

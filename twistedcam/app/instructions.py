@@ -35,5 +35,5 @@ def _hosts(address: Any) -> list[str]:
         return []
     try:
         return reachable(host)
-    except ValueError:  # a name, such as an onion service's
+    except ValueError:  # a name, such as that of an onion service
         return [host]

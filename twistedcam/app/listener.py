@@ -30,7 +30,7 @@ class Listener(Service):
 
     C{instructions} returns the lines to show for the address that was bound; they are not logged if C{is_secret}.
 
-    An endpoint may take its time. If it fails at once, the start raises L{StartError}; if it fails later, one line is
+    An endpoint may answer later. If it fails at once, the start raises L{StartError}; if it fails later, one line is
     logged and C{leave} is called with the exit status 1. If it C{may_fail}, either is a warning.
     """
 
@@ -55,7 +55,7 @@ class Listener(Service):
         self._is_secret = is_secret
         self._may_fail = may_fail
         self._leave = leave
-        self._answer: Deferred[None] | None = None  # the endpoint's; None while it is not asked to listen
+        self._answer: Deferred[None] | None = None  # the endpoint's; None unless it was asked to listen
         self.port: IListeningPort | None = None
 
     def privilegedStartService(self) -> None:
@@ -112,11 +112,11 @@ class Listener(Service):
         log.warn("not listening on {description}: {reason}", description=self._description, reason=reason)
 
     def _listening(self, port: IListeningPort) -> None:
-        if self._answer is None:  # cancelled, and it answered all the same
+        if self._answer is None:  # cancelled, but it listens anyway
             port.stopListening()
             return
         address = port.getHost()
-        # Where systemd listens for us, this machine's administrator has decided.
+        # Where systemd listens for us, this machine's administrator has chosen the address.
         if not self._is_open and not _is_on_this_machine(address) and not self._description.startswith("systemd:"):
             # Nobody has been served yet: connections are accepted only when we have returned to the reactor.
             port.stopListening()
@@ -125,7 +125,7 @@ class Listener(Service):
                 "use --share to share it by a key, --auth for names and passwords, or --open to let everybody watch"
             )
         self.port = port
-        # Whoever comes after the announcement is served at once: that takes a running reactor.
+        # Announced when the reactor runs, so that viewers who connect then are served at once.
         self._reactor.callWhenRunning(self._announce, address)
 
     def _announce(self, address: Any) -> None:
@@ -145,7 +145,7 @@ def _is_on_this_machine(address: Any) -> bool:
         return True
     try:
         return hasattr(address, "host") and is_local(address)
-    except ValueError:  # the host is a name, such as an onion service's
+    except ValueError:  # the host is a name, such as that of an onion service
         return False
 
 

@@ -37,7 +37,7 @@ class GroupedOptions(usage.Options):
 
 
 def number(name: str, kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:
-    """A coercion for C{optParameters}; what it refuses is a UsageError of one line that names the option."""
+    """A coercion for C{optParameters}; it raises a UsageError of one line that names the option."""
 
     def coerce(text: str) -> float:
         try:

@@ -1,4 +1,4 @@
-"""The server's own window. Nothing else of the server opens one: this module is imported only if one is asked for."""
+"""The server's preview window. Nothing else in the server needs a display: it is imported only if it is asked for."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Preview(Service):
     """
     Shows the frames of a hub in a window on this machine; q closes it, and the server goes on.
 
-    C{display} is a stand-in for the real window, which is made when the service starts.
+    C{display} replaces the real window in tests; otherwise one is made when the service starts.
     """
 
     def __init__(self, clock: IReactorTime, hub: Hub, display: IDisplay | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What a command sets up in its process: a steady clock, the limit on open files, and the end of its terminal."""
+"""What a command sets up in its process: a monotonic clock, the limit on open files, and what SIGHUP does."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _raise_file_limit() -> None:
 
 def _end_on_hangup(reactor: Any) -> None:
     hangup = getattr(signal, "SIGHUP", None)
-    # nohup has it ignored, which has to stay so.
+    # Under nohup it is ignored, and has to stay ignored.
     if hangup is None or signal.getsignal(hangup) != signal.SIG_DFL:
         return
 
@@ -70,7 +70,7 @@ def _stop(reactor: Any) -> None:
 
 
 def _exit(status: int) -> None:
-    # twistd exits with 0 whatever happened, except after a signal, and offers no other way.
+    # twistd exits with 0 whatever happened, except after a signal, and has no option to change that.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

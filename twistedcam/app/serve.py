@@ -39,7 +39,7 @@ def serve(images: Any, name: str = "camera", block: bool = True, **options: Any)
     C{share=True}. Options that may be repeated take a string or a list of them, such as
     C{listen="tcp:9998:interface=127.0.0.1"} and C{auth=["file:users"]}.
 
-    With C{block=False} it returns the server, which goes on for as long as the script runs.
+    With C{block=False} it returns the server, which runs for as long as the script does.
 
     Raises L{ServeError}.
     """
@@ -60,7 +60,7 @@ class _GivenSource(Source):
     images: Any
 
     def open(self, mode: Mode = Mode()) -> ICamera:
-        """Go on where the images were, or begin anew if C{images} is a callable."""
+        """Continue the images where they were, or begin anew if C{images} is a callable."""
         return as_camera(self.images, mode.fps)
 
 
@@ -69,7 +69,7 @@ def _start(reactor: Any, *args: Any) -> Any:  # a Deferred, whose type mypy cann
 
 
 async def start_server(reactor: Any, images: Any, name: str, options: Mapping[str, Any]) -> Server:
-    """The server that L{serve} is about, started; if it cannot start, nothing is left. Raises L{ServeError}."""
+    """Start the server of L{serve} and return it; if it cannot start, nothing keeps listening. Raises L{ServeError}."""
     server = Server(_configure(reactor, images, name, options), reactor)
     try:
         server.privilegedStartService()

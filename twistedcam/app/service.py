@@ -31,8 +31,8 @@ class Server(MultiService):
     """
     The cameras, and their viewers over TCP and over HTTP.
 
-    To construct it touches neither files nor the network. The first start does: a key is read or made, then the
-    endpoints are listened on. It raises L{StartError}. A server that was stopped can be started again, with that key.
+    Constructing it touches neither files nor the network. The first start reads or makes a key and then listens on the
+    endpoints; it raises L{StartError}. A server that was stopped can be started again, with the same key.
 
     C{leave} is called with an exit status if an endpoint fails after the start.
     """
@@ -61,7 +61,7 @@ class Server(MultiService):
         super().startService()
 
     def stop_listening(self) -> Deferred[Any]:
-        """Let go of all endpoints, for a server whose start has failed."""
+        """Stop listening on all endpoints, after a start that has failed."""
         return gatherResults([service.stopService() for service in self if isinstance(service, Listener)])
 
     def _add_camera(self, source: Source) -> Capture:
@@ -82,7 +82,7 @@ class Server(MultiService):
         return self.cameras[self._config.cameras[0].name]
 
     def _add_listeners(self) -> None:
-        """Once, when it is first started."""
+        """Add the listeners, when the server is started for the first time."""
         if self._has_listeners:
             return
         authentication = prepare_authentication(self._config.access)

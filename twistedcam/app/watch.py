@@ -1,4 +1,4 @@
-"""A server's frames for your own Python: an async iterator with Twisted, and without it like cv2.VideoCapture."""
+"""Frames for your own Python program: an async iterator for Twisted, or an object that works like cv2.VideoCapture."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Watching:
         self._connector.startService()
 
     def _fail(self, reason: str) -> None:
-        # A ClientService cannot be stopped in the midst of an attempt to connect.
+        # A ClientService cannot be stopped during an attempt to connect.
         self._reactor.callLater(0, self._end, reason)
 
     def _end(self, reason: str) -> None:
@@ -55,7 +55,7 @@ class _Watching:
         self._on_failure(reason)
 
     def stop(self) -> Any:
-        """End the session; a Deferred that fires when the connection is closed."""
+        """End the session; return a Deferred that fires when the connection is closed."""
         self.session.stop()
         return self._connector.stopService()
 
@@ -67,7 +67,7 @@ async def watch(
     make_credentials: Callable[[], ICredentials] = NoCredentials,
 ) -> AsyncIterator[Frame]:
     """
-    The frames of a camera, without end: at each turn the newest L{Frame} that was not yet returned.
+    The frames of a camera, without end: in each iteration the newest L{Frame} that was not yet returned.
 
     C{endpoint} is an address such as C{"192.168.1.5:9999"}, an endpoint string, or an endpoint; C{camera} is the
     server's first one if empty. A server that cannot be reached is tried again. Raises L{WatchError} if another attempt
@@ -108,7 +108,7 @@ class Client:
             self._address = self._address.with_key(key)
         self.frame: Frame | None = None
         self._timeout = timeout
-        # Guards what the reactor's thread and the script's share.
+        # Protects what the reactor's thread and the script's thread share.
         self._changed = threading.Condition()
         self._newest: Frame | None = None
         self._failure = ""
@@ -170,7 +170,7 @@ class Client:
         return self._is_closed or self._newest is not None or bool(self._failure)
 
     def __iter__(self) -> Iterator[Image]:
-        """The newest picture at each turn, until the client is closed."""
+        """The newest picture in each iteration, until the client is closed."""
         while not self._is_closed:
             done, image = self.read()
             if done and image is not None:

@@ -1,1 +1,1 @@
-"""The wire: bytes, and the messages in them."""
+"""The wire protocol: bytes become messages, and messages bytes."""

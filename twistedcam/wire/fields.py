@@ -1,4 +1,4 @@
-"""JSON from a peer, strictly: the object in a payload, and its values within bounds."""
+"""Strict parsing of JSON from a peer: the object in a payload, and values of the right type and within bounds."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-Length-prefixed messages: bytes in, whole messages out, in linear time and capped.
+Length-prefixed messages: bytes in, whole messages out, in linear time and with a limit.
 
 A message is an 8-byte little-endian unsigned length and then that many bytes (what C{struct.pack("Q", n)} gives on
 every PC and Raspberry Pi). The first byte of a message says what it is: see L{MessageReceiver}.
@@ -21,7 +21,7 @@ MAX_BYTES_FROM_SERVER = 64 * 1024 * 1024
 
 JPEG_FIRST_BYTE, JSON_FIRST_BYTE, PICKLE_FIRST_BYTE = 0xFF, 0x7B, 0x80
 
-# How TLS begins, where it meets a peer that does not speak it.
+# The first bytes of a TLS connection, and of the alert that TLS sends to a peer that does not speak it.
 TLS_HANDSHAKE, TLS_ALERT = b"\x16\x03", b"\x15\x03"
 
 # Chunks below this size are gathered before they are kept, so that a peer that
@@ -30,7 +30,7 @@ _SMALL_CHUNK_BYTES = 4 * 1024
 
 
 class FramingError(ValueError):
-    """A stream that is not one of messages as they were agreed on; the text says why."""
+    """A stream that breaks the protocol; the text says how."""
 
 
 class LengthLimitError(FramingError):
@@ -45,7 +45,7 @@ class MessageParser:
     """
     The messages in a stream of bytes, without a transport: L{receive} takes bytes, L{next_message} gives messages.
 
-    Each byte is copied once, however it arrives, and no memory is taken for a length that was only announced. Of a
+    Each byte is copied once, however it arrives, and no memory is allocated for a length that was only announced. Of a
     message whose first byte is not in C{accepted} (None accepts all) not even the second byte is kept. An error is
     final: the stream cannot be read on.
     """
@@ -53,7 +53,7 @@ class MessageParser:
     def __init__(self, max_length: int, accepted: Collection[int] | None = None) -> None:
         self.max_length = max_length
         self._accepted = accepted
-        self._data = b""  # received, and not looked at from this position on
+        self._data = b""  # received; parsed up to this position
         self._position = 0
         self._prefix = b""
         self._missing: int | None = None  # bytes of the message still to come; None between messages
@@ -62,7 +62,7 @@ class MessageParser:
 
     @property
     def is_amid_message(self) -> bool:
-        """Whether a part of a message has been looked at, and its end has not come."""
+        """Whether the beginning of a message has been parsed, and its end has not arrived."""
         return bool(self._prefix) or self._missing is not None
 
     @property
@@ -81,7 +81,7 @@ class MessageParser:
         self._position = 0
 
     def next_message(self) -> bytes | None:
-        """The next complete message, or None until more bytes have come. Raises L{FramingError}."""
+        """The next complete message, or None until more bytes have arrived. Raises L{FramingError}."""
         while self._position < len(self._data):
             message = self._take_prefix() if self._missing is None else self._take_payload(self._missing)
             if message is not None:
@@ -143,8 +143,8 @@ class Int64StringReceiver(Protocol):
     """
     Twisted's C{IntNStringReceiver} interface for 8-byte little-endian lengths, over a L{MessageParser}.
 
-    It takes linear time, where Twisted's own receiver copies all it holds at each delivery, and nothing is read after
-    L{refuse}. C{accepted} are the first bytes that a message may have, None for any.
+    It takes linear time, where Twisted's own receiver copies all it holds at each delivery. After L{refuse} it reads
+    nothing more. C{accepted} are the first bytes that a message may have, None for any.
     """
 
     structFormat = PREFIX.format
@@ -163,7 +163,7 @@ class Int64StringReceiver(Protocol):
         self._parser = MessageParser(self.MAX_LENGTH, self.accepted)
 
     def stringReceived(self, string: bytes) -> None:
-        """A whole message has come, without its prefix: to be overridden."""
+        """A whole message was received, without its prefix; to be overridden."""
         raise NotImplementedError
 
     def lengthLimitExceeded(self, length: int) -> None:
@@ -192,13 +192,13 @@ class Int64StringReceiver(Protocol):
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """Deliver what had come already, then read on."""
+        """Deliver what was received already, then continue to read."""
         self.paused = False
         self.transport.resumeProducing()
         self.dataReceived(b"")
 
     def dataReceived(self, data: bytes) -> None:
-        """Take bytes as they come and deliver each message they complete."""
+        """Take bytes as they arrive and deliver each message that they complete."""
         if self._refused:
             return
         self._parser.receive(data)
@@ -229,11 +229,11 @@ class MessageReceiver(Int64StringReceiver):
     accepted: Collection[int] | None = (JSON_FIRST_BYTE,)
 
     def frameReceived(self, payload: bytes) -> None:
-        """A JPEG or a pickle has come, neither of them looked into yet."""
+        """A JPEG or a pickle was received, which has not been checked."""
         raise NotImplementedError
 
     def jsonReceived(self, payload: bytes) -> None:
-        """A JSON object has come, which has not been parsed; see L{twistedcam.wire.messages}."""
+        """A JSON object was received, which has not been parsed; see L{twistedcam.wire.messages}."""
         raise NotImplementedError
 
     def stringReceived(self, string: bytes) -> None:

@@ -1,8 +1,8 @@
 """
 The JSON messages of the wire, each a frozen dataclass that is parsed and bounded once.
 
-L{parse_from_viewer} and L{parse_from_server} make them of what a peer has sent, L{pack} makes bytes of them. Fields
-that are not known are passed over, and so are types that are not known: they are for versions to come.
+L{parse_from_viewer} and L{parse_from_server} make them of what a peer has sent, L{pack} makes bytes of them. Unknown
+fields and messages of unknown types are ignored: later versions may have them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Hello:
 
 @dataclass(frozen=True)
 class Ping:
-    """A viewer asks for the server's clock; C{sent} is handed back as it is."""
+    """A viewer asks for the server's clock; C{sent} is returned unchanged."""
 
     type: ClassVar[str] = "ping"
     sent: str | float | None = None
@@ -126,7 +126,7 @@ class Cameras:
 
 @dataclass(frozen=True)
 class Refused:
-    """The server turns a viewer away and says why; C{again} says whether a later attempt may succeed."""
+    """The server refuses a viewer and says why; C{again} says whether a later attempt may succeed."""
 
     type: ClassVar[str] = "refused"
     reason: str
@@ -152,12 +152,12 @@ _Message = TypeVar("_Message")
 
 
 def parse_from_viewer(payload: bytes) -> FromViewer | None:
-    """The message of a viewer, or None for a type that is not known. Raises L{FieldError}."""
+    """The message of a viewer, or None if its type is unknown. Raises L{FieldError}."""
     return _parse(payload, _FROM_VIEWER)
 
 
 def parse_from_server(payload: bytes) -> FromServer | None:
-    """The message of a server, or None for a type that is not known. Raises L{FieldError}."""
+    """The message of a server, or None if its type is unknown. Raises L{FieldError}."""
     return _parse(payload, _FROM_SERVER)
 
 
