@@ -47,7 +47,7 @@ class Attempt:
 
     C{sample} is called in the thread with the camera and the number of pictures to grab; its result is passed to
     C{deliver} in the reactor's thread, unless the attempt has ended by then. An attempt is over when L{run} is;
-    C{has_ended} becomes true later, when the thread has closed the camera.
+    C{has_ended} becomes True later, when the thread has closed the camera.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Attempt:
 
     async def run(self) -> None:
         """Poll until the camera is lost. Raises the error that ended it, usually a L{CameraError}."""
-        too_late = CameraError(f"it has not opened for {OPEN_SECONDS:.0f} s")
+        too_late = CameraError(f"it has not opened within {OPEN_SECONDS:.0f} s")
         self._stall = self._reactor.callLater(OPEN_SECONDS, self._fail, too_late)
         try:
             self._in_thread(self._open).addCallbacks(self._start_polling, self._fail)

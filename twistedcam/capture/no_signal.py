@@ -25,7 +25,7 @@ class Card:
     """
     What a NO SIGNAL card shows, its size in pixels and its encodings.
 
-    Equal cards have equal pictures, so that one which was drawn and encoded can be published again.
+    Equal cards have equal pictures, so that a picture can be published again instead of drawn again.
     """
 
     camera: str
@@ -66,7 +66,7 @@ class NoSignal:
         self._loop.clock = reactor
 
     def start(self) -> None:
-        """Begin to publish cards, unless that is under way."""
+        """Begin to publish cards, unless that has begun already."""
         if not self._loop.running:
             self._loop.start(CARD_SECONDS).addErrback(self._failed)
 

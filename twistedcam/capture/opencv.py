@@ -22,7 +22,7 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 if "OPENCV_LOG_LEVEL" not in os.environ and hasattr(cv2.utils, "logging"):  # OpenCV 4 lacks it
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-_DEFAULT_FPS = 25  # for sources that do not tell their own
+_DEFAULT_FPS = 25  # for sources that do not report their own
 _URL_TIMEOUT_MS = 5000
 _MAX_BUFFERED = 5  # OpenCV gives V4L2 drivers four buffers
 _AT_ONCE_SECONDS = 0.002
@@ -149,7 +149,7 @@ def _find_device(target: str) -> OpenCVCamera:
         return OpenCVCamera(int(target) if target.isdecimal() else target, cv2.CAP_ANY, is_recording=False)
     path = f"/dev/video{target}" if target.isdecimal() else target
     try:
-        # OpenCV does not tell why it cannot open a device; the system does.
+        # OpenCV does not say why it cannot open a device; the system does.
         os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
     except OSError as error:
         raise CameraError(f"{path}: {_DEVICE_ADVICE.get(error.errno or 0, error.strerror)}") from None

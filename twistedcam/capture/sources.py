@@ -57,9 +57,9 @@ def _check_file(path: str) -> None:
         raise CameraError(
             f"there is no video file {path!r}: name a file that exists, a number (0), a /dev/videoN, a URL or 'test'"
         )
-    if not os.path.isfile(path):  # opening a pipe would block for ever
+    if not os.path.isfile(path):  # opening a pipe would block forever
         raise CameraError(
-            f"{path!r} is no regular file: name a video file, a number (0), a /dev/videoN, a URL or 'test'"
+            f"{path!r} is not a regular file: name a video file, a number (0), a /dev/videoN, a URL or 'test'"
         )
     open_file(path).close()
 

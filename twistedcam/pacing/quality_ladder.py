@@ -48,7 +48,7 @@ class QualityLadder:
         self.hubs[self._step].detach(self.outlet)
 
     def adjust(self) -> None:
-        """Go a step down or up if the share of the last second's frames that were taken says so."""
+        """Go a step down or up, depending on the share of the last second's frames that was taken."""
         begun, dropped = self.outlet.begun - self._begun, self.outlet.dropped - self._dropped
         self._begun, self._dropped = self.outlet.begun, self.outlet.dropped
         if begun + dropped < _MIN_FRAMES:

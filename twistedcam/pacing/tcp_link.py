@@ -1,4 +1,4 @@
-"""How much of a viewer's TCP connection may be filled, from what the kernel tells of it (TCP_INFO)."""
+"""How much of a viewer's TCP connection may be filled, from what the kernel reports about it (TCP_INFO)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SMALL_SEND_BUFFER_BYTES = 32 * 1024
 _PROVEN_AFTER_FRAMES = 10
 # Not a fixed number, or the links of viewers that connected together would all be sampled for the same frame.
 _MIN_TRUSTED_FRAMES, _MAX_TRUSTED_FRAMES = 20, 40
-# What may be in flight beyond the bandwidth-delay product, lest the link run dry between two samples: a share of the
-# round trip, but bounded, since it adds to the age of pictures.
+# What may be in flight beyond the bandwidth-delay product, so that the link does not run dry between two samples:
+# a share of the round trip, but bounded, since it adds to the age of pictures.
 _MARGIN = 0.25
 _LONGEST_MARGIN_SECONDS = 0.03
 # Receivers may delay ACKs by up to 40 ms or two segments; on loopback a segment is 64 kB.
@@ -52,26 +52,26 @@ class WindowedMax:
 
 
 class TCPInfo(NamedTuple):
-    """The fields that are used of struct tcp_info in linux/tcp.h."""
+    """The fields of struct tcp_info in linux/tcp.h that are used."""
 
     segment_bytes: int = 0
     sacked_segments: int = 0  # that arrived behind a lost one
     acknowledged_bytes: int = 0
     unsent_bytes: int = 0
     min_rtt: int = 0  # microseconds
-    bytes_per_second: int = 0  # the delivery rate of late; 0 if it is not known yet
+    bytes_per_second: int = 0  # the recent delivery rate; 0 if it is not known yet
     sent_bytes: int = 0
     retransmitted_bytes: int = 0
     window_bytes: int = 0  # the receive window of the viewer's side
 
     @property
     def unacknowledged_bytes(self) -> int:
-        """What was written and has not been acknowledged."""
+        """How many bytes were written and have not been acknowledged."""
         return self.unsent_bytes + self.sent_bytes - self.retransmitted_bytes - self.acknowledged_bytes
 
     @property
     def delayed_ack_bytes(self) -> int:
-        """What may be unacknowledged on a link without any queue."""
+        """How many bytes may be unacknowledged on a link without any queue."""
         return _DELAYED_ACK_SEGMENTS * self.segment_bytes
 
 
@@ -82,7 +82,7 @@ _TCP_INFO = struct.Struct("@16xI8xI88xQ16xII8xQ32xQQ12xI")
 
 def drain_seconds(info: TCPInfo, bytes_per_second: int) -> float:
     """
-    Seconds until no more is in flight than keeps the link busy, 0.0 if that is so now.
+    Seconds until no more is in flight than it takes to keep the link busy, 0.0 if that is so now.
 
     C{bytes_per_second} is the rate of the link, 0 if it is not known yet.
     """
@@ -104,7 +104,7 @@ class TCPLink:
     On a thin link the kernel's queue is kept short (TCP_NOTSENT_LOWAT), and a frame may begin only while the bytes in
     flight are little more than the bandwidth-delay product, and the viewer's side has at least half of its receive
     window free: frames age in every queue, ours, the network's and the viewer's. That costs system calls and wake-ups.
-    So a link that ten times in a row was empty when the next frame was due is fast: it is sampled only now and then,
+    So a link that was empty ten times in a row when the next frame was due is fast: it is sampled only now and then,
     and is thin again as soon as it holds a frame up.
     """
 
@@ -147,7 +147,7 @@ class TCPLink:
         return drain_seconds(info, self._rate.add(info.bytes_per_second, now))
 
     def held_up(self) -> None:
-        """Note that a frame was held up: the link is thin."""
+        """A frame was held up: from now on the link is thin."""
         self._clean = 0
         if self.fast:
             self.fast = False

@@ -25,8 +25,8 @@ class TransportSink:
     """
     A sink into one viewer's connection: each message is written whole, and the next begins when it has left us.
 
-    C{on_ready} is called when a frame may begin after L{may_begin} said no. C{render} gives the bytes of a frame, which
-    viewers share. C{is_writing} says that something was written before, and may not have left.
+    C{on_ready} is called when a frame may begin after L{may_begin} returned False. C{render} gives the bytes of a
+    frame, which viewers share. C{is_writing} says that something was written before, and may not have left.
     """
 
     # Most of the time of sending is spent on cache misses: slots keep these fields together.
@@ -69,8 +69,8 @@ class TransportSink:
         self._raw = raw
         disable_nagle(raw)  # or the end of a frame that follows a pong waits for the pong's delayed ACK: 40 ms
         self._link = TCPLink(raw.socket, clock.seconds) if hasattr(raw, "socket") else None
-        # Half the cost of write(), which always takes a turn of the reactor. Only on a socket's own transport, not
-        # under TLS, and only while the transport has nothing to write.
+        # Half the cost of write(), which always waits for the reactor's next iteration. Only on a socket's own
+        # transport, not under TLS, and only while the transport has nothing to write.
         self._send_at_once = transport.socket.send if isinstance(transport, Connection) else None
         # A pull producer is called whenever the last byte of a write has gone; a push producer would be paused, and
         # so called again, only above 64 KiB. Under TLS, Twisted would call a pull producer in a busy loop, so ours is
@@ -143,7 +143,7 @@ class TransportSink:
 
     def close(self) -> None:
         """
-        Finish the message that was begun, and never call C{on_ready} again.
+        Finish the message that was begun, and call C{on_ready} no more.
 
         The transport may end when all has been written; a viewer that does not take it counts as stalled, too.
         """

@@ -31,8 +31,8 @@ class ViewerConnection(MessageReceiver):
     The server's side of one viewer's connection.
 
     Without a C{guard} the viewer watches at once; with one it has to be let in first. Its messages are handled by its
-    stage, L{Authenticating} or L{Watching}. C{reason} says why the connection ended. C{connections} is a set that has
-    the connection as long as it lasts.
+    stage, L{Authenticating} or L{Watching}. C{reason} says why the connection ended. C{connections} is a set that
+    contains the connection for as long as it lasts.
     """
 
     MAX_LENGTH = MAX_BYTES_FROM_VIEWER
@@ -97,7 +97,7 @@ class ViewerConnection(MessageReceiver):
             self.dismiss(denied)
 
     def sweep(self, now: float) -> None:
-        """Once a second: end the connection if a frame, or the rest of a message, was waited for too long."""
+        """Once a second: end the connection if a frame has waited, or a message been incomplete, for too long."""
         self._messages = 0
         if self._stage is not None:
             self._stage.sweep()
@@ -127,7 +127,7 @@ class ViewerConnection(MessageReceiver):
             self._stage = Watching(self._server, self, hello)
         except AccessDeniedError as denied:
             if hello is None and self._server.sends_pickles:
-                self.refuse(str(denied))  # the tutorial's client would take a sentence for a picture
+                self.refuse(str(denied))  # the tutorial's client would take a refusal for a picture
             else:
                 self.dismiss(denied)
 
@@ -136,7 +136,7 @@ class ViewerConnection(MessageReceiver):
         self.transport.write(messages.pack(message))
 
     def dismiss(self, denied: AccessDeniedError) -> None:
-        """Tell the viewer why it is turned away, read nothing more, and end the connection when that has been sent."""
+        """Tell the viewer why it is refused, read nothing more, and end the connection when that has been sent."""
         self._stop_reading()
         self._leave_stage()
         self.reason = f"refused: {denied}"

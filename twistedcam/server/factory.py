@@ -21,10 +21,10 @@ _SWEEP_SECONDS = 1.0
 
 class ViewerServerFactory(ServerFactory):
     """
-    Makes a L{ViewerConnection} of each connection, and looks after all of them once a second.
+    Makes a L{ViewerConnection} for each connection, and sweeps all of them once a second.
 
-    C{make_guard} makes the guard of one connection, or None where everybody may watch; C{admission} is what other ways
-    to watch ask, too. The rest is as in L{ServerContext}. C{viewers} are the connections, let in or not.
+    C{make_guard} makes the guard of one connection, or None where everybody may watch; C{admission} is shared with
+    the web server. The rest is as in L{ServerContext}. C{viewers} are the connections, let in or not.
     """
 
     noisy = False

@@ -2,7 +2,7 @@
 The two stages of a viewer's connection: L{Authenticating}, until the viewer is let in, and L{Watching}.
 
 A stage holds what belongs to it alone (a place, a timer, a login in progress). C{leave} releases all of that; after it
-the stage does nothing any more.
+the stage does nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ServerContext:
 
     C{hubs} maps each camera's name to the hub of its JPEG frames, the first being the default; C{smaller} to hubs of
     ever smaller pictures, for viewers whose links cannot take the full ones. C{silent_hub} feeds viewers that have not
-    sent a hello. C{now} is the time of day that pongs tell, in seconds since the epoch.
+    sent a hello. C{now} returns the time of day for pongs, in seconds since the epoch.
     """
 
     clock: IReactorTime
@@ -62,7 +62,7 @@ class ServerContext:
 
 
 class IConnection(Protocol):
-    """What a stage asks of its connection."""
+    """What a stage needs of its connection."""
 
     @property
     def peer(self) -> str:
@@ -87,7 +87,7 @@ class IConnection(Protocol):
         """End the connection at once, without an answer."""
 
     def dismiss(self, denied: AccessDeniedError) -> None:
-        """Tell the viewer why it is turned away, and end the connection."""
+        """Tell the viewer why it is refused, and end the connection."""
 
     def watch(self, hello: Hello | None) -> None:
         """Go on to the stage that watches, with what C{hello} asks for."""
@@ -97,7 +97,7 @@ class Authenticating:
     """
     The viewer has to be let in: it is sent nothing but challenges, and is disconnected after L{HELLO_SECONDS}.
 
-    To begin it raises L{NoRoomError} if too many viewers are in this stage.
+    Constructing it raises L{NoRoomError} if too many viewers are in this stage.
     """
 
     def __init__(self, server: ServerContext, connection: IConnection, guard: IGuard) -> None:
@@ -137,7 +137,7 @@ class Authenticating:
             self._login.cancel()
 
     def _answer(self, challenge: Challenge | None, hello: Hello) -> None:
-        if self._has_left:  # a check may succeed although it was cancelled
+        if self._has_left:  # a check may succeed even though it was cancelled
             return
         if challenge is not None:
             self._connection.tell(challenge)
@@ -159,8 +159,8 @@ class Watching:
     """
     The viewer is sent frames, and answers between them; it holds a viewer's place.
 
-    To begin it raises L{UnknownCameraError} if C{hello} names an unknown camera, and L{NoRoomError} if all places are
-    taken.
+    Constructing it raises L{UnknownCameraError} if C{hello} names an unknown camera, and L{NoRoomError} if all places
+    are taken.
     """
 
     def __init__(self, server: ServerContext, connection: IConnection, hello: Hello | None) -> None:
@@ -197,7 +197,7 @@ class Watching:
     def _choose(self, hello: Hello) -> None:
         hubs = self._server.hubs_for(hello)
         if self.ladder.hubs == hubs:
-            self.ladder.limit(hello.fps)  # and no frame twice
+            self.ladder.limit(hello.fps)  # which sends no frame twice, as attaching again would
             return
         self.ladder.leave()
         self.ladder = QualityLadder(hubs, self._connection.sink, self._connection.peer, hello.fps)

@@ -1,1 +1,1 @@
-"""The viewers over HTTP: a page, streams, pictures, state and metrics."""
+"""The web server: a page, streams, pictures, state and metrics."""

@@ -26,7 +26,7 @@ class RequestAuthenticator(Protocol):
 
     @property
     def guard(self) -> IGuard:
-        """What checks them."""
+        """The guard that checks them."""
 
     def credentials(self, request: Request) -> Hello | None:
         """What C{request} shows, or None if there is nothing to check."""
@@ -74,7 +74,7 @@ class BasicAuthenticator:
         return Hello(user=user, password=password)
 
     def ask(self, request: Request) -> IResource:
-        """Ask for a password, but never for one that others could read."""
+        """Ask for a password, or for TLS if others could read it."""
         if not is_private(request.channel.transport):
             return TextResource(http.FORBIDDEN, f"{PASSWORDS_NEED_TLS}: use https")
         return _unauthorized("this camera asks for a name and a password")

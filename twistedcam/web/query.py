@@ -1,4 +1,4 @@
-"""What a query asks for, within bounds."""
+"""The values in a query, read within bounds."""
 
 from __future__ import annotations
 

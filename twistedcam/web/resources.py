@@ -1,4 +1,4 @@
-"""What can be asked for over HTTP: the page, streams, single pictures, the state and the metrics."""
+"""The resources of the web server: the page, streams, single pictures, the state and the metrics."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Root(Resource):
 
 class WebFace(Service):
     """
-    The viewers over HTTP; C{root} is the resource to serve.
+    The viewers over HTTP; C{root} is the resource to serve, and C{streams} are those that are being sent.
 
     C{cameras} maps names to cameras, the first being the default; C{state} gives the content of C{/state}, and
     C{metrics} the type and content of C{/metrics} for an Accept header.

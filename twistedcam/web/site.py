@@ -84,7 +84,7 @@ class AuthenticatedSite(Site):
         return [b"http/1.1"]  # a stream takes its connection for itself
 
     def log(self, request: http.Request) -> None:
-        """Log refusals only: a page asks once a second, and viewers are logged by themselves."""
+        """Log refusals only: a page asks once a second, and viewers are logged elsewhere."""
         if request.code in (http.UNAUTHORIZED, http.FORBIDDEN):
             log.info("{host} was refused: {code}", host=describe(request.getClientAddress()), code=request.code)
 
@@ -97,7 +97,7 @@ class AuthenticatedSite(Site):
         if request.method not in (b"GET", b"HEAD"):
             return TextResource(http.NOT_ALLOWED, "only GET and HEAD are answered here", {"Allow": "GET, HEAD"})
         if not _names_this_machine(request):
-            # DNS rebinding: a page elsewhere whose name was made to lead here would speak for its reader.
+            # DNS rebinding: a page elsewhere, whose name was made to resolve to this machine, could read the camera.
             advice = "open http://localhost or http://127.0.0.1, and let a proxy send that as the Host"
             return TextResource(421, f"this camera can be watched from this machine only: {advice}")
         return self._authenticated(request)
@@ -105,7 +105,7 @@ class AuthenticatedSite(Site):
     def _authenticated(self, request: Request) -> IResource:
         resource = Deferred.fromCoroutine(self._resource(request))
         resource.addErrback(_cancelled)
-        request.notifyFinish().addErrback(lambda failure: resource.cancel())  # a client that is gone waits no more
+        request.notifyFinish().addErrback(lambda failure: resource.cancel())  # the client is gone
         return DeferredResource(resource)
 
     async def _resource(self, request: Request) -> IResource:
@@ -122,7 +122,7 @@ def _cancelled(failure: Failure) -> IResource:
 
 
 def _names_this_machine(request: Request) -> bool:
-    """Whether a request that came to one of this machine's own addresses asks for it by a name of its own."""
+    """Whether a request that came to one of this machine's own addresses asks for it by one of its own names."""
     here: IAddress = request.getHost()
     if not is_local(here) or not hasattr(here, "host"):
         return True

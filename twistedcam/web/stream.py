@@ -42,7 +42,7 @@ class Stream:
         self._outlet.limit(fps)
 
     def gone(self) -> None:
-        """Note that the connection is lost."""
+        """The connection is lost: take no more frames."""
         self._sink.stopProducing()
         self._hub.detach(self._outlet)
 
@@ -79,7 +79,7 @@ class Snapshot:
             self._end()
 
     def may_begin(self) -> bool:
-        """Until one frame has been sent."""
+        """True until one frame has been sent."""
         return not self._over
 
     def begin(self, frame: Frame) -> None:

@@ -1,19 +1,19 @@
 "use strict";
 
-// A stream is read with fetch and not by an <img>: so each picture's time is known, a
-// stream that has stopped is noticed, and of several pictures that came only the
-// newest is decoded.
+// A stream is read with fetch instead of an <img>, so that each picture's time is known,
+// a stream that has stopped is noticed, and of several pictures that have arrived only
+// the newest is decoded.
 
 const STALL_MS = 4000;       // a lost camera still sends its card once a second
 const STATE_MS = 1000;
 const RETRY_MS = [500, 1000, 2000, 5000];
 const MOST_STREAMS = 4;      // browsers open six connections to a server; one is for the state
-const POLL_MS = 1000;        // of the pictures beyond those
+const POLL_MS = 1000;        // for the cameras beyond those, which are polled
 const CLOCK_SAMPLES = 10;
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** The server's time of day, by the answers that came back quickest; in seconds. */
+/** The server's time of day in seconds, estimated from the answer that came back quickest. */
 const clock = {
   samples: [],
   add(sent, received, server) {
@@ -89,7 +89,7 @@ class Camera {
     this.paused = !this.paused;
     const button = this.find(".pause");
     button.setAttribute("aria-pressed", String(this.paused));
-    button.textContent = this.paused ? "Go on" : "Pause";
+    button.textContent = this.paused ? "Resume" : "Pause";
     this.wake();
     this.show();
   }
@@ -99,7 +99,7 @@ class Camera {
     else await this.find(".screen").requestFullscreen();
   }
 
-  /** Look again at whether the stream is wanted. */
+  /** Check again whether the stream is wanted. */
   wake() {
     if (this.abort && !this.wanted()) this.abort.abort();
     if (this.wakeUp) this.wakeUp();
@@ -146,7 +146,7 @@ class Camera {
     this.gotOne = false;
     const response = await this.get(this.address("stream", ""));
     const abort = this.abort;
-    const stalled = () => abort.abort(new Error("nothing came for a while"));
+    const stalled = () => abort.abort(new Error("no picture has come for a while"));
     let alarm = setTimeout(stalled, STALL_MS + 7000);
     try {
       for await (const part of parts(response.body)) {
@@ -202,7 +202,7 @@ class Camera {
     this.drawing = false;
   }
 
-  /** Say how things are. */
+  /** Show the camera's state, and the problem if there is one. */
   show(problem = "") {
     const lost = this.server && this.server.state === "lost";
     const state = this.paused ? "paused" : !this.connected ? (problem ? "offline" : "connecting") : lost ? "lost" : "live";
@@ -248,7 +248,7 @@ async function main() {
           if (camera.connected) camera.show();
         }
         const lost = said.cameras.filter((server) => server.state === "lost").map((server) => server.name);
-        say(lost.length ? `no signal: ${lost.join(", ")}` : `live means now`);
+        say(lost.length ? `no signal: ${lost.join(", ")}` : "connected");
       } catch (error) {
         say(error.name === "TypeError" || error.name === "TimeoutError" ? "the server does not answer" : error.message);
       }
