@@ -181,7 +181,7 @@ class ClockTests(FaultTestCase):
         await server.said(": live")
         self.set_back()
         server.signal("STOP")
-        await viewer.said("reconnecting: nothing was heard of the server")
+        await viewer.said("reconnecting: nothing was heard from the server")
         server.signal("CONT")
         self.assertEqual(await viewer.ended, 0)
         self.assertRegex(viewer.output, r"age [\d.]{3,6} ms \(p99 [\d.]{3,6} ms\)")

@@ -31,7 +31,7 @@ class StatusTests(SynchronousTestCase):
 
     def test_scaled(self) -> None:
         """That a picture was made smaller is said."""
-        self.assertEqual(self.lines(scale=4)[4:], ["smaller by 4: the link is slow"])
+        self.assertEqual(self.lines(scale=4)[4:], ["1/4 of the width: the link is slow"])
 
 
 class NoticeTests(SynchronousTestCase):

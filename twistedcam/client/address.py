@@ -1,4 +1,4 @@
-"""Where a server is, and what a connection to it needs: parsed and refused here."""
+"""A server's address, with the TLS and the credentials that a connection to it needs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from twistedcam.errors import TwistedcamError
 from twistedcam.interfaces import ICredentials
 from twistedcam.net import DEFAULT_PORT
 
-# An attempt is given up early: one that began while the network was down would find it
-# again later than the next attempt does.
+# An attempt is given up early: one that began while the network was down would connect
+# later than a new attempt does.
 CONNECT_SECONDS = 5
 
 _ENDPOINT_TYPES = ("tcp", "tls", "ssl", "unix")
@@ -75,7 +75,7 @@ class Address:
         """
         This address over TLS, with a certificate for C{host} that one of the system's authorities has signed.
 
-        With C{authority}, a certificate in PEM format, that one has signed it. Raises L{AddressError}.
+        With C{authority}, a certificate in PEM format, that one has to have signed it instead. Raises L{AddressError}.
         """
         return replace(self, tls=optionsForClientTLS(self.host, trustRoot=_trust(authority)))
 
@@ -119,5 +119,5 @@ def _trust(authority: bytes | None) -> Any:
         return platformTrust()
     try:
         return Certificate.loadPEM(authority)
-    except Exception:  # pyOpenSSL's own
+    except Exception:  # pyOpenSSL raises errors of its own
         raise AddressError("it holds no certificate in PEM format") from None

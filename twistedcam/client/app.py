@@ -1,4 +1,4 @@
-"""One run of the viewer: what is connected to what, what its keys do, and how it ends."""
+"""The viewer as a service: how its parts are put together, what its keys do, and how it ends."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Program(MultiService):
         return outputs
 
     def startService(self) -> None:
-        """Open the window and connect; if twistd goes to the background, it has done so."""
+        """Open the window and connect. If twistd goes to the background, it has done so by now."""
         if self.window is not None:
             self.window.start()
         super().startService()

@@ -1,4 +1,4 @@
-"""What one run of the viewer is to do, as its options say."""
+"""The viewer's configuration: what its options mean."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ClientConfig:
     The server and camera to watch, what to accept, and what to do with the frames.
 
     C{camera} is the server's first one if empty. C{frames} is how many frames to take, C{snapshot} and C{record} are
-    absolute paths, C{snapshot_every} is in seconds; each of them is not wanted if 0 or empty.
+    absolute paths, C{snapshot_every} is in seconds; 0 or an empty string means that it was not asked for.
     """
 
     address: Address = field(default_factory=Address)
@@ -31,5 +31,5 @@ class ClientConfig:
 
     @property
     def opens_window(self) -> bool:
-        """Whether what was asked for needs a window."""
+        """Whether the viewer needs a window."""
         return not self.headless and not self.lists_cameras and not self.snapshot

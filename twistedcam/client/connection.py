@@ -1,4 +1,4 @@
-"""One connection to a server: the viewer's side of the wire."""
+"""One connection to a server: the viewer's side of the wire protocol."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ServerConnection(MessageReceiver):
         self._last_received = self._began = session.monotonic()
 
     def connectionMade(self) -> None:
-        disable_nagle(self.transport)  # a ping is to be sent at once
+        disable_nagle(self.transport)  # pings must not wait
         self.MAX_LENGTH = self.factory.max_message_bytes
         self.factory.connection = self
         self._session.connected()
@@ -118,7 +118,7 @@ class ServerConnection(MessageReceiver):
             self._session.receive(payload)
 
     def jsonReceived(self, payload: bytes) -> None:
-        """Take an answer or a refusal; other types are for later versions."""
+        """Take an answer or a refusal; unknown types are ignored, for the sake of later versions."""
         try:
             message = messages.parse_from_server(payload)
         except FieldError as error:
@@ -162,7 +162,7 @@ class ServerConnection(MessageReceiver):
     def _ping(self) -> None:
         now = self._session.monotonic()
         if self._pongs and now - self._last_received > SILENCE_SECONDS:
-            self._problem = f"nothing was heard of the server for {SILENCE_SECONDS:g} s"
+            self._problem = f"nothing was heard from the server for {SILENCE_SECONDS:g} s"
             self.transport.abortConnection()
             return
         self._send(Ping(now))

@@ -1,4 +1,4 @@
-"""The one way to a server: a connection that is made again whenever it is lost."""
+"""A connection to a server that is made again whenever it is lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Connector(ClientService):
     """
     Keeps a L{Session} connected to the server at an L{Address}, for as long as it runs.
 
-    It tells the session why each attempt failed. A host that is not known ends the session if there was no connection
+    It tells the session why each attempt failed. An unknown host ends the session if there was no connection
     before; after any other failure another attempt follows. Raises L{AddressError} for an address that is not valid.
     """
 
@@ -77,7 +77,7 @@ def is_final(failure: Failure) -> bool:
 
 @implementer(IStreamClientEndpoint)
 class _ReportingEndpoint:
-    """An endpoint that tells C{on_failure} why an attempt failed, which ClientService keeps to itself."""
+    """An endpoint that tells C{on_failure} why an attempt failed, because ClientService does not."""
 
     def __init__(self, endpoint: IStreamClientEndpoint, on_failure: Callable[[Failure], None]) -> None:
         self._endpoint = endpoint
@@ -87,7 +87,7 @@ class _ReportingEndpoint:
         return repr(self._endpoint)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect; a failure is reported, and goes on to the caller."""
+        """Connect; a failure is reported, and passed on to the caller."""
 
         def report(failure: Failure) -> Failure:
             self._on_failure(failure)

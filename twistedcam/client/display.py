@@ -57,7 +57,7 @@ class OpenCVDisplay:
 
     def __init__(self, title: str) -> None:
         check_display()
-        # Qt looks for fonts beside OpenCV, and complains that it finds none; we need none.
+        # Without this, Qt looks for fonts beside OpenCV and warns that it finds none; we need none.
         os.environ.setdefault("QT_QPA_FONTDIR", os.path.dirname(__file__))
         self._title = title
         self._shown = False

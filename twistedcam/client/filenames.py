@@ -11,7 +11,7 @@ from twistedcam.frame import Frame
 
 class FileNames:
     """
-    Paths in C{folder} that no file has yet, made of a frame's camera and the local time.
+    Paths in C{folder} at which no file exists yet, made of a frame's camera and the local time.
 
     C{now} is the time of day, in seconds since the epoch.
     """

@@ -17,17 +17,17 @@ def status_lines(frame: Frame, server: str, fps: float, missed: int) -> list[str
         "age unknown" if age is None else f"age {age * 1000:.0f} ms",
         f"{missed} frames dropped",
     ]
-    return [*lines, f"smaller by {frame.scale}: the link is slow"] if frame.scale > 1 else lines
+    return [*lines, f"1/{frame.scale} of the width: the link is slow"] if frame.scale > 1 else lines
 
 
 def notice(state: str, problem: str, server: str, has_picture: bool) -> str:
-    """Why there is nothing current to see, in one line; an empty string if there is."""
+    """Why no current picture is shown, in one line; an empty string if one is."""
     if state != CONNECTED:
         return f"{state}: {problem or server}"
     return "" if has_picture else "waiting for the first picture"
 
 
 def recording_line(path: str, seconds: float) -> str:
-    """That the file at C{path} is being recorded, and how long it is."""
+    """The line about a recording: its length in minutes and seconds, and the name of its file."""
     minutes, rest = divmod(int(seconds), 60)
     return f"REC {minutes}:{rest:02} {os.path.basename(path)}"

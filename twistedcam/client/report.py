@@ -18,7 +18,7 @@ _AGES_REMEMBERED = 10_000
 
 @implementer(IOutput)
 class Report:
-    """Notes when each frame of C{session} came and how old it was, and logs a summary when it is stopped."""
+    """Counts the frames of C{session} and records their ages, and logs a summary when it is stopped."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -27,7 +27,7 @@ class Report:
         self._ages: deque[float] = deque(maxlen=_AGES_REMEMBERED)
 
     def frame(self, frame: Frame) -> None:
-        """Note C{frame}."""
+        """Count C{frame}, and record its age."""
         if not self._count:
             self._first_at = self._session.monotonic()
         self._count += 1
@@ -36,7 +36,7 @@ class Report:
             self._ages.append(age)
 
     def stop(self) -> None:
-        """Log the summary, if there were frames enough for one."""
+        """Log the summary, if there were enough frames for one."""
         count, self._count = self._count, 0
         seconds = self._session.monotonic() - self._first_at
         if count > 1 and seconds > 0:

@@ -40,7 +40,7 @@ class ServerClock:
         return None if offset is None else monotonic + offset
 
     def add(self, sent: float, clock: float, received: float) -> None:
-        """Add a ping that was sent at C{sent}, answered when the server's clock said C{clock}, until C{received}."""
+        """Add a ping sent at C{sent} and answered at C{clock} by the server's clock, whose pong came at C{received}."""
         round_trip = received - sent
         offset = clock - (sent + received) / 2
         if self._samples:
@@ -53,7 +53,7 @@ class ServerClock:
 
 class Session:
     """
-    What is known of one server over all connections to it: C{state}, C{problem}, C{cameras}, and the C{newest} frame.
+    What is known about one server, over all connections: C{state}, C{problem}, C{cameras}, and the C{newest} frame.
 
     C{problem} is why there is no connection, in one line, and empty while there is one. C{on_frame} is called with each
     L{Frame}, C{on_failure} with one line if another attempt would not help, C{on_cameras} when the server has sent the
@@ -88,7 +88,7 @@ class Session:
         self._is_over = True
 
     def server_time(self) -> float | None:
-        """The server's time of day, in seconds since the epoch; None while that is not known."""
+        """The server's time of day, in seconds since the epoch; None while that is unknown."""
         return self._clock.now(self.monotonic())
 
     def fps(self) -> float:
@@ -126,7 +126,7 @@ class Session:
             self._on_cameras()
 
     def pong(self, sent: float, clock: float) -> None:
-        """The server answered the ping sent at C{sent}, monotonic, when its own clock said C{clock}."""
+        """The server answered the ping sent at C{sent}, in monotonic time, at C{clock} by its own clock."""
         self._clock.add(sent, clock, self.monotonic())
 
     def receive(self, payload: bytes) -> None:
@@ -151,7 +151,7 @@ class Session:
         self._on_frame(frame)
 
     def _clock_was_set(self, frame: Frame) -> bool:
-        """Whether C{frame} is older than one before it, or from the future: until the next pong no age is known."""
+        """Whether C{frame} is older than one before it, or from the future: no age is known until the next pong."""
         before = self.newest.captured if self.newest is not None else None
         is_older = frame.captured is not None and before is not None and frame.captured < before
         return is_older or (frame.age is not None and frame.age < -_CLOCK_ERROR_SECONDS)

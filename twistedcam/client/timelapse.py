@@ -1,4 +1,4 @@
-"""A picture in a file of its own, every so many seconds."""
+"""A time-lapse: pictures at an interval, each in a file of its own."""
 
 from __future__ import annotations
 
@@ -36,4 +36,4 @@ class TimeLapse:
             log.error("no snapshot: {problem}", problem=problem)
 
     def stop(self) -> None:
-        """Nothing is held between frames."""
+        """Do nothing: nothing is held between frames."""

@@ -31,7 +31,7 @@ _OVERLAY_SECONDS = 0.5
 @implementer(IOutput)
 class Window:
     """
-    Shows the newest frame as soon as it is there, and does what keys ask.
+    Shows the newest frame as soon as it arrives, and acts on keys.
 
     C{names} is for snapshots (key s). C{on_quit} is called once, for q, Esc and the closing of the window. C{status}
     returns the lines of the overlay (key i), C{notice} one line to show over a dimmed picture, C{banner} one line to
@@ -90,7 +90,7 @@ class Window:
             self._drawing.cancel()
 
     def frame(self, frame: Frame) -> None:
-        """Show C{frame} in the reactor's next turn, unless a newer one comes before."""
+        """Show C{frame} in the reactor's next iteration, unless a newer one comes before."""
         self._frame, self._image = frame, None
         if self._drawing is None and self._keys.running:
             self._drawing = self._clock.callLater(0, self._draw)
@@ -104,7 +104,7 @@ class Window:
         if not self._decode():
             return
         self._display.show(self._picture())
-        # The display paints when its events are handled: now, and not only when keys are next looked for.
+        # The display paints when its events are handled: do that now, and not only at the next look for keys.
         self._act_on(self._display.key())
 
     def _decode(self) -> bool:
