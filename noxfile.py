@@ -44,7 +44,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Types."""
+    """Static types."""
     install(session)
     session.run("mypy")
 
