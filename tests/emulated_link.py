@@ -1,5 +1,5 @@
 """
-An emulated link: two network namespaces of this machine, and between them a rate, a delay, losses and a queue.
+An emulated link between two network namespaces of this machine, with a rate, a delay, losses and a queue.
 
 Where the kernel has netem, a pair of its own devices and netem are the link. Where it has not, or the link is to stall
 or be cut, packets go through two TUN devices and a thread of ours, which holds up to some 50 Mbit/s. Needs Linux, root
@@ -37,9 +37,9 @@ _numbers = itertools.count()
 @dataclass(frozen=True)
 class Conditions:
     """
-    What a link is like from the server to the viewer; back there is the same delay and nothing else.
+    The properties of a link from the server to the viewer; the way back has the same delay and nothing else.
 
-    C{rate} in bits a second, 0 for no bound; C{delay} of one way in seconds; C{loss} as a share of the packets;
+    C{rate} in bits a second, 0 for no limit; C{delay} of one way in seconds; C{loss} as a share of the packets;
     C{queue} in bytes. The link stands still for the last C{stall_seconds} of every C{stall_every}, both ways.
     """
 
@@ -71,7 +71,7 @@ class Way:
         self.carried = self.dropped = 0
 
     def put(self, packet: bytes, now: float) -> None:
-        """A packet comes to the queue's end."""
+        """Put a packet at the end of the queue."""
         while self._queued and self._queued[0][0] <= now:
             self._queued_bytes -= self._queued.popleft()[1]
         if self._queued_bytes + len(packet) > self._is.queue or self._chance() < self._is.loss:
@@ -86,18 +86,18 @@ class Way:
 
     @property
     def next_arrival(self) -> float | None:
-        """When the next packet is at the other end, if any is on its way."""
+        """When the next packet arrives at the other end, if any is on its way."""
         return self._flying[0][0] if self._flying else None
 
     def take(self, now: float) -> Iterator[bytes]:
-        """The packets that are at the other end."""
+        """The packets that have arrived at the other end."""
         while self._flying and self._flying[0][0] <= now:
             yield self._flying.popleft()[1]
 
 
 @dataclass
 class Ends:
-    """The two ends of a link: a command runs at one of them behind its words."""
+    """The two ends of a link: the words to put before a command to run it at one of them."""
 
     server: list[str]
     viewer: list[str]
@@ -112,12 +112,12 @@ def ip(*words: str) -> None:
 @contextlib.contextmanager
 def link(conditions: Conditions, congestion: str = "cubic", seed: int = 0, may_be_cut: bool = False) -> Iterator[Ends]:
     """
-    The link, until the block ends; both ends' TCP goes by C{congestion}, C{seed} decides what is lost.
+    A link, until the block ends; TCP at both ends uses C{congestion} control, and C{seed} decides what is lost.
 
-    Raises L{SystemExit} for who may not make one.
+    Raises L{SystemExit} without the rights to make one.
     """
     if os.geteuid():
-        raise SystemExit("an emulated link takes root: run this by sudo")
+        raise SystemExit("an emulated link needs root: run this with sudo")
     number = f"{os.getpid()}-{next(_numbers)}"
     names = [f"twistedcam-{number}-{end}" for end in ("server", "viewer")]
     ends = Ends(["ip", "netns", "exec", names[0]], ["ip", "netns", "exec", names[1]])
@@ -143,7 +143,7 @@ def _join_by_netem(names: list[str], conditions: Conditions) -> bool:
     server, viewer = names
     ip("link", "add", _DEVICE, "netns", server, "type", "veth", "peer", "name", _DEVICE, "netns", viewer)
     way = ["delay", f"{conditions.delay * 1e6:.0f}us"]
-    # What is on its way counts, too.
+    # Packets on their way count, too.
     limit = (conditions.queue + conditions.rate / 8 * conditions.delay) / _MTU_BYTES
     out = [*way, "rate", f"{conditions.rate:.0f}bit", "limit", f"{max(limit, 10):.0f}"] if conditions.rate else way
     out += ["loss", f"{conditions.loss:.4%}"] if conditions.loss else []
@@ -154,7 +154,7 @@ def _join_by_netem(names: list[str], conditions: Conditions) -> bool:
             return False
     _address(server, SERVER_HOST, VIEWER_HOST)
     _address(viewer, VIEWER_HOST, SERVER_HOST)
-    # A packet is to be one packet: no bundles of 64 KiB.
+    # No offloading, which would bundle packets to 64 KiB.
     for name in names:
         ip("-n", name, "link", "set", _DEVICE, "gso_max_segs", "1")
     return True
@@ -166,7 +166,7 @@ def _joined_by_tun(names: list[str], conditions: Conditions, seed: int, cut: thr
     _address(names[0], SERVER_HOST, VIEWER_HOST)
     _address(names[1], VIEWER_HOST, SERVER_HOST)
     for name in names:
-        ip("-n", name, "link", "set", _DEVICE, "txqueuelen", "20")  # the queue is to be ours
+        ip("-n", name, "link", "set", _DEVICE, "txqueuelen", "20")  # so that the queue is ours
     back = Conditions(
         delay=conditions.delay,
         queue=float("inf"),
@@ -207,7 +207,7 @@ def _tun_in(namespace: str) -> int:
 
 
 def _carry(ways: dict[tuple[int, int], Way], cut: threading.Event, ended: threading.Event) -> None:
-    """Bring packets from each descriptor to the other, by the time that each takes."""
+    """Carry packets from each descriptor to the other, with the time that each takes."""
     with selectors.DefaultSelector() as selector:
         for (source, _), way in ways.items():
             selector.register(source, selectors.EVENT_READ, way)

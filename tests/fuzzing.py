@@ -1,8 +1,8 @@
 """
-Anything at all, to everything that reads what others send: python -m tests.fuzzing [--inputs 1000000]
+Arbitrary input to everything that reads what others send: python -m tests.fuzzing [--inputs 1000000]
 
-Each check is given so many inputs, made by hypothesis from nothing and from the golden files; a sample of them is part
-of the tests. What may happen is a named error or a result; nothing else.
+Each check is given that many inputs, which hypothesis makes from scratch and from the golden files; a sample of them is
+part of the tests. Only a documented error or a result may come out.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def golden(pattern: str) -> list[bytes]:
 
 @st.composite
 def mutated(draw: Callable[..., Any], originals: list[bytes]) -> bytes:
-    """One of C{originals} with a few bytes set, cut out, put in or cut off."""
+    """One of C{originals} with a few bytes changed, removed, inserted or cut off."""
     content = bytearray(draw(st.sampled_from(originals)))
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, len(content)))
@@ -49,7 +49,7 @@ def mutated(draw: Callable[..., Any], originals: list[bytes]) -> bytes:
     return bytes(content[: draw(st.integers(0, len(content)))] if draw(st.booleans()) else content)
 
 
-# Lone surrogates among them: JSON can spell them, and nothing can print them.
+# Including lone surrogates, which JSON can spell and nothing can print.
 _texts = st.text(max_size=20) | st.text(st.characters(), max_size=5)
 _values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | _texts,
@@ -108,7 +108,7 @@ def check_pickle(payload: bytes) -> None:
 
 
 def check_server(messages: list[dict[str, Any]]) -> None:
-    """Whatever a viewer says in JSON, the server answers it, passes it over or refuses it."""
+    """Whatever a viewer sends as JSON, the server answers, ignores or refuses it."""
     hub = Hub()
     factory = ViewerServerFactory(Clock(), {"desk": hub}, hub)
     viewer = factory.buildProtocol(None)
@@ -118,7 +118,7 @@ def check_server(messages: list[dict[str, Any]]) -> None:
 
 
 def check_viewer(messages: list[dict[str, Any]]) -> None:
-    """Whatever a server says in JSON, the viewer takes it, passes it over or gives up."""
+    """Whatever a server sends as JSON, the viewer accepts or ignores it, or gives up."""
     clock = Clock()
     session = Session(clock.seconds, lambda frame: None, lambda reason: None)
     connection = ServerConnectionFactory(session, clock).buildProtocol(None)
@@ -128,7 +128,7 @@ def check_viewer(messages: list[dict[str, Any]]) -> None:
 
 
 def check_key(text: str) -> None:
-    """Whatever is typed as a key is one, or a KeyTextError."""
+    """Whatever is typed as a key is a key or a KeyTextError."""
     with contextlib.suppress(KeyTextError):
         assert read_key(write_key(read_key(text))) == read_key(text)
 
@@ -148,7 +148,7 @@ CHECKS: dict[str, tuple[Callable[[Any], None], st.SearchStrategy[Any]]] = {
 
 
 def fuzz(name: str, inputs: int, derandomize: bool = False) -> None:
-    """Give the check called C{name} so many inputs. Raises what it raises, with the input that did it."""
+    """Give the check called C{name} C{inputs} inputs. Raises what it raises, with the input that caused it."""
     check, strategy = CHECKS[name]
     bounds = settings(
         max_examples=inputs,
@@ -167,7 +167,7 @@ def fuzz(name: str, inputs: int, derandomize: bool = False) -> None:
 
 
 def main() -> None:
-    """Fuzz for long, and print."""
+    """Run all checks at length, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=1_000_000, help="for all checks together")
     inputs = parser.parse_args().inputs // len(CHECKS)

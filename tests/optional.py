@@ -13,7 +13,7 @@ def needs(module: str, package: str = "") -> Callable[[T], T]:
     """
     Skip a test, or a class of tests, if C{module} is not installed; C{package} is its name for pip if it has another.
 
-    What is marked has to import C{module} itself, when it runs.
+    What is marked has to import C{module} only when it runs.
     """
 
     def mark(tests: T) -> T:

@@ -1,4 +1,4 @@
-"""Real processes for tests: started, listened to, and ended with the test."""
+"""Real processes for tests: they are started, their output is read, and they are ended with the test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from twisted.trial.unittest import TestCase
 
 
 class Running(ProcessProtocol):
-    """A process that runs: what it said until now, and how it ended."""
+    """A running process: its output until now, and how it ended."""
 
     def __init__(self) -> None:
         self.output = ""
@@ -39,14 +39,14 @@ class Running(ProcessProtocol):
         self.ended.callback(-1 if status is None else status)
 
     def said(self, pattern: str) -> Deferred[re.Match[str]]:
-        """Fires with the match when C{pattern} is found in what was said."""
+        """Return a Deferred that fires with the match when C{pattern} is found in the output."""
         told: Deferred[re.Match[str]] = Deferred()
         self._awaited.append((pattern, told))
         self._tell()
         return told
 
     def signal(self, name: str) -> None:
-        """Send a signal; a process that is gone does not mind."""
+        """Send a signal; if the process is gone, nothing happens."""
         with contextlib.suppress(ProcessExitedAlready):
             self.transport.signalProcess(signal.Signals[f"SIG{name}"])  # type: ignore[union-attr]
 
@@ -68,13 +68,13 @@ class ProcessTestCase(TestCase):
         os.mkdir(self.folder)
 
     def start(self, program: str, *words: str, shell: str = "", web_face: str = "off") -> Running:
-        """A program of this Python's own folder, or a file of this one with that Python; C{shell} is run before it."""
+        """Start a program of this Python's folder, or a Python file of this one; C{shell} commands are run before."""
         running = Running()
         here = os.path.dirname(os.path.abspath(__file__))
         command = os.path.join(os.path.dirname(sys.executable), program)
         if "camstream" in words and "--http" not in words and web_face == "off":
             at = words.index("camstream") + 1
-            words = (*words[:at], "--http", "off", *words[at:])  # its usual port is one for all
+            words = (*words[:at], "--http", "off", *words[at:])  # all tests would share its usual port
         arguments = [command, *words]
         if program.endswith(".py"):
             arguments = [sys.executable, os.path.join(here, program), *words]
@@ -87,7 +87,7 @@ class ProcessTestCase(TestCase):
         return running
 
     def script(self, text: str, *words: str) -> Running:
-        """A Python script that says C{text}."""
+        """Start a Python script that consists of C{text}."""
         with open(os.path.join(self.folder, "script.py"), "w") as file:
             file.write(text)
         return self.start("python", "script.py", *words)
@@ -102,7 +102,7 @@ class ProcessTestCase(TestCase):
         return self.start("twistd", "-n", *words)
 
     def serve(self, *options: str) -> Running:
-        """A server on C{unix:camera} in the test's folder: no other test can be in its way."""
+        """A server on C{unix:camera} in the test's folder, where no other test interferes."""
         return self.twistd("camstream", "--listen", "unix:camera", *options)
 
     def watch(self, *options: str) -> Running:
@@ -111,5 +111,5 @@ class ProcessTestCase(TestCase):
 
 
 def turn() -> Deferred[None]:
-    """Fires in the reactor's next turn."""
+    """Return a Deferred that fires in the reactor's next iteration."""
     return deferLater(reactor, 0.001)

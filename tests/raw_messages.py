@@ -1,4 +1,4 @@
-"""Messages as a peer of any kind may send them: whatever can be said in JSON."""
+"""Messages as any peer may send them: arbitrary JSON."""
 
 from __future__ import annotations
 

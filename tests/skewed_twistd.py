@@ -1,4 +1,4 @@
-"""twistd, whose time of day is off by as many seconds as the file "skew" says, if it is there."""
+"""twistd, whose time of day is off by the number of seconds in the file "skew", if that exists."""
 
 from __future__ import annotations
 

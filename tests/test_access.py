@@ -1,4 +1,4 @@
-"""Who may watch, over real sockets and real TLS; and what the wire and the web count together."""
+"""Who may watch, over real sockets and real TLS; and what TCP and HTTP count together."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class AccessTests(TestCase):
         return share, await self.serve(lambda: KeyGuard(share.secret, share.fingerprint), share.over_tls)
 
     async def watch(self, port: int, make_credentials: Callable[[], ICredentials], tls: Any = None) -> None:
-        """A viewer of what is served at C{port}."""
+        """A viewer of the server at C{port}."""
 
         def show(frame: Frame) -> None:
             self.frames.append(frame)
@@ -91,7 +91,7 @@ class AccessTests(TestCase):
         self.addCleanup(connection.transport.abortConnection)
 
     def unchecked(self) -> CertificateOptions:
-        """TLS that trusts anybody, as with a key."""
+        """TLS that trusts any certificate, as with a key."""
         return CertificateOptions(verify=False)
 
     async def is_shown(self) -> None:
@@ -184,10 +184,10 @@ class AccessTests(TestCase):
 
 
 class LedgerTests(WebTestCase):
-    """What the wire and the web count together."""
+    """What TCP and HTTP count together."""
 
     async def test_places(self) -> None:
-        """A stream over HTTP takes a place from the wire, and a viewer on the wire takes one from HTTP."""
+        """A stream over HTTP takes a place from viewers over TCP, and the other way round."""
         await self.serve()
         wire = ViewerServerFactory(self.clock, {"desk": self.hub}, self.hub, admission=self.admission)
         self.admission.viewers.limit = 1
@@ -207,7 +207,7 @@ class LedgerTests(WebTestCase):
         self.assertEqual(self.admission.viewers.taken, 0)
 
     async def test_turns(self) -> None:
-        """A guess over HTTP delays the next login over the wire: an address has one turn, whichever way it comes."""
+        """A wrong password over HTTP delays the next login over TCP: an address is throttled over both together."""
         guard = PasswordGuard(make_portal([CHECKER]))
         self.authenticator = BasicAuthenticator(guard)
         await self.serve()
@@ -233,7 +233,7 @@ class Impatient(Clock):
 
 
 class Middle(Factory):
-    """Relays between viewers and the server at C{port}, and keeps all that is said."""
+    """Relays between viewers and the server at C{port}, and keeps all that is sent."""
 
     noisy = False
 

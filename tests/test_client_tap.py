@@ -35,7 +35,7 @@ class ConfigTests(TestCase):
 
     @needs("av")
     def test_all(self) -> None:
-        """Each option has its place in the configuration; paths are absolute."""
+        """Each option is in the configuration; paths are absolute."""
         words = "--host desk --port 99 --camera door --list --no-adapt --allow-pickle --max-message 2 --frames 5"
         more = "--snapshot x.jpg --snapshot-every 0.5 --record x.mkv --headless"
         expected = ClientConfig(
@@ -59,7 +59,7 @@ class ConfigTests(TestCase):
             self.assertFalse(parse(*words).opens_window)
 
     def test_end(self) -> None:
-        """The program leaves the process with its status."""
+        """The viewer ends the process with its status."""
         memory = MemoryReactorClock()
         left: list[tuple[object, int]] = []
         self.patch(runtime, "leave", lambda reactor, status: left.append((reactor, status)))

@@ -1,4 +1,4 @@
-"""Images to payloads and back, and what hostile ones do: nothing."""
+"""Images to payloads and back; hostile payloads do no harm."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PICTURE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 
 
 class ImageTests(TestCase):
-    """What is an image."""
+    """What is accepted as an image."""
 
     def test_converted(self) -> None:
         """Gray and BGRA pictures become BGR."""
@@ -26,7 +26,7 @@ class ImageTests(TestCase):
         self.assertEqual(as_bgr(np.zeros((4, 6, 4), np.uint8)).shape, (4, 6, 3))
 
     def test_no_images(self) -> None:
-        """What is none is refused by name."""
+        """What is not an image is refused, and the error says what it is."""
         for wrong in (None, b"", np.zeros((4, 6, 3)), np.zeros((0, 6, 3), np.uint8), np.zeros((4, 6, 2), np.uint8)):
             self.assertRaises(CodecError, as_bgr, wrong)
         self.assertRaises(CodecError, as_bgr, np.zeros(5, np.uint8))
@@ -56,7 +56,7 @@ class JPEGTests(TestCase):
             decode(Frame.from_jpeg(bytes(jpeg)))
 
     def test_not_decodable(self) -> None:
-        """What only has a JPEG's header is an error of ours, none of OpenCV's."""
+        """A payload that has only a JPEG's header is an error of ours, not one of OpenCV's."""
         payload = (GOLDEN / "plain.jpg").read_bytes()
         with self.assertRaises(CodecError):
             decode(Frame(payload[:40], width=1, height=1))
@@ -65,7 +65,7 @@ class JPEGTests(TestCase):
 
 
 class PickleTests(TestCase):
-    """Pickles as payloads; what they may hold is tested with L{twistedcam.pickles}."""
+    """Pickles as payloads; what they may contain is tested in tests.test_pickles."""
 
     def test_gray(self) -> None:
         """A gray picture is made a BGR one."""
@@ -85,7 +85,7 @@ class CompleteTests(TestCase):
     """A camera's own JPEGs."""
 
     def without_tables(self, jpeg: bytes) -> bytes:
-        """C{jpeg} as many webcams give it."""
+        """C{jpeg} without Huffman tables, as many webcams deliver it."""
         rest = jpeg
         for marker, start, end in reversed(list(segments(jpeg))):
             if marker == 0xC4:
@@ -93,7 +93,7 @@ class CompleteTests(TestCase):
         return rest
 
     def test_tables(self) -> None:
-        """Huffman tables are put in where they were left out, and the picture is the same."""
+        """Missing Huffman tables are added, and the picture is the same."""
         image = np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8)
         jpeg = encode_jpeg(image)
         bare = self.without_tables(jpeg)
@@ -103,12 +103,12 @@ class CompleteTests(TestCase):
         self.assertEqual(complete(jpeg), jpeg)
 
     def test_padding(self) -> None:
-        """What a driver leaves behind the picture's end is cut off."""
+        """What a driver leaves after the end of the picture is cut off."""
         jpeg = encode_jpeg(np.zeros((8, 8, 3), np.uint8))
         self.assertEqual(complete(jpeg + bytes(1000)), jpeg)
 
     def test_broken(self) -> None:
-        """Half a JPEG, or none, is told."""
+        """Half a JPEG, or none, is an error."""
         jpeg = encode_jpeg(np.zeros((8, 8, 3), np.uint8))
         for broken in (jpeg[:-2], jpeg[:100], b"", b"\xff\xd8\xff\xd9", b"nothing\xff\xd9"):
             self.assertRaises(CodecError, complete, broken)

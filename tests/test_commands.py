@@ -22,7 +22,7 @@ from twistedcam.frame import NO_SIGNAL, Frame
 
 
 class PluginTests(ProcessTestCase):
-    """Both commands are there."""
+    """Both commands are installed."""
 
     async def test_listed(self) -> None:
         """twistd and twist list both plugins."""
@@ -33,7 +33,7 @@ class PluginTests(ProcessTestCase):
             self.assertRegex(shown.output, r"(?m)^\s+camstream-client +\S")
 
     async def test_twist(self) -> None:
-        """The server runs under twist as well, which starts services in a way of its own."""
+        """The server runs under twist as well, which starts services differently."""
         server = self.start("twist", "--log-format=text", "camstream", "--camera", "test", "--listen", "unix:camera")
         await server.said("listening on")
         self.assertEqual(await self.watch("--frames", "3").ended, 0)
@@ -43,7 +43,7 @@ class WatchTests(ProcessTestCase):
     """A server and its viewers."""
 
     async def test_watch(self) -> None:
-        """A viewer sees so many frames and ends with 0, telling what it saw; the server tells how to watch it."""
+        """A viewer sees the frames asked for, reports them and ends with 0; the server prints how to watch it."""
         server = self.twistd("camstream", "--camera", "test", "--listen", "tcp:0:interface=127.0.0.1")
         command = (await server.said(r"watch with: twistd -n (.*)"))[1].split()
         viewer = self.twistd(*command, "--headless", "--frames", "10")
@@ -65,7 +65,7 @@ class WatchTests(ProcessTestCase):
         self.assertEqual(sorted(os.listdir(self.folder)), ["camera", "camera.lock", "viewer.log"])
 
     async def test_viewer_first_and_restart(self) -> None:
-        """A viewer may come before the server, and goes on by itself after the server was killed and started again."""
+        """A viewer may be started before the server, and continues when the server was killed and restarted."""
         viewer = self.watch()
         await viewer.said("connecting: ")
         server = self.serve("--camera", "test")
@@ -80,7 +80,7 @@ class WatchTests(ProcessTestCase):
         self.assertNotIn("Traceback", viewer.output)
 
     async def test_no_camera(self) -> None:
-        """Without its camera the server runs on and serves a card that says so."""
+        """Without its camera the server runs, and serves a card that says so."""
         server = self.serve("--camera", "/dev/video63")
         await server.said("listening on")
         viewer = self.watch("--snapshot", "card.jpg")
@@ -92,7 +92,7 @@ class WatchTests(ProcessTestCase):
         self.assertIn("no live picture", viewer.output)
 
     async def test_two_cameras(self) -> None:
-        """One camera that is missing touches no other."""
+        """A missing camera does not affect another."""
         server = self.serve("--camera", "door=/dev/video63", "--camera", "desk=test")
         await server.said("listening on")
         self.watch()
@@ -117,7 +117,7 @@ class WatchTests(ProcessTestCase):
                     self.assertNotIn("Unhandled", running.output)
 
     async def test_garbage(self) -> None:
-        """A viewer that is none is ended in one line, and the others notice nothing."""
+        """A client that is not a viewer is disconnected with one line in the log, and the others notice nothing."""
         server = self.serve("--camera", "test")
         await server.said("listening on")
         viewer = self.watch("--frames", "40")
@@ -148,7 +148,7 @@ class TutorialTests(ProcessTestCase):
         self.assertEqual(await viewer.ended, 0)
 
     async def test_its_server(self) -> None:
-        """Our viewer shows the tutorial's server when told to, and refuses it otherwise in one line."""
+        """Our viewer shows the tutorial's server with --allow-pickle, and otherwise refuses it in one line."""
         server = self.start("tutorial_server.py")
         port = (await server.said(r"(\d+)\n"))[1]
         words = ("camstream-client", "--port", port, "--headless", "--frames", "5")
@@ -160,7 +160,7 @@ class TutorialTests(ProcessTestCase):
 
 
 class MistakeTests(ProcessTestCase):
-    """Mistakes that show when it is run: one line each, and a status that is not 0."""
+    """Mistakes that show at run time: one line each, and a status that is not 0."""
 
     async def fails(self, *words: str) -> str:
         """The last line that C{twistd} with C{words} says when it fails."""
@@ -171,7 +171,7 @@ class MistakeTests(ProcessTestCase):
         return running.output
 
     async def test_port_in_use(self) -> None:
-        """A port that is taken is named, with the way out; the server that has it goes on."""
+        """A port in use is named, with advice; the server that uses it goes on."""
         server = self.twistd("camstream", "--camera", "test", "--listen", "tcp:0:interface=127.0.0.1")
         port = (await server.said(r"listening on 127.0.0.1:(\d+)"))[1]
         said = await self.fails("camstream", "--camera", "test", "--listen", f"tcp:{port}:interface=127.0.0.1")
@@ -179,7 +179,7 @@ class MistakeTests(ProcessTestCase):
         self.assertEqual(await self.twistd("camstream-client", "--port", port, "--headless", "--frames", "2").ended, 0)
 
     async def test_port_in_use_in_the_background(self) -> None:
-        """In the background, too, it is said before the prompt is back, with a status that is not 0."""
+        """In the background, too, that is reported before the prompt is back, with a status that is not 0."""
         server = self.twistd("camstream", "--camera", "test", "--listen", "tcp:0:interface=127.0.0.1")
         port = (await server.said(r"listening on 127.0.0.1:(\d+)"))[1]
         words = (
@@ -194,11 +194,11 @@ class MistakeTests(ProcessTestCase):
         background = self.start("twistd", *words)
         self.assertEqual(await background.ended, 1)
         self.assertIn(f"cannot listen on tcp:{port}", background.output)
-        while Path(self.folder, "twistd.pid").exists():  # it goes when the message has been handed on
+        while Path(self.folder, "twistd.pid").exists():  # it ends when the message has been passed on
             await deferLater(reactor, 0.01)
 
     async def test_not_unasked(self) -> None:
-        """The camera is not shown to other machines unless that is said; with --open it is."""
+        """The camera is not shown to other machines unless that is asked for; with --open it is."""
         said = await self.fails("camstream", "--camera", "test", "--listen", "tcp:0")
         self.assertRegex(said, "--share.*--auth.*--open")
         server = self.twistd("camstream", "--camera", "test", "--listen", "tcp:0", "--open")
@@ -211,7 +211,7 @@ class MistakeTests(ProcessTestCase):
         self.assertIn("the host of no-such-host.invalid:9999 is not known", said)
 
     async def test_web_server(self) -> None:
-        """A web server on the port is recognised, Twisted's and Python's."""
+        """A web server on the port is recognized, both Twisted's and Python's."""
         for command, module in (("twistd", "-n"), ("python", "-m")):
             rest = (
                 ("web", "--listen", "tcp:0:interface=127.0.0.1", "--path", ".")
@@ -258,7 +258,7 @@ class DeploymentTests(ProcessTestCase):
         self.assertRegex(server.output, r"(?m)^<6>viewer 127\.0\.0\.1:\d+ came, 1 watching$")
 
     async def test_usual_http_port_taken(self) -> None:
-        """Where the web face's usual port is taken, or where it may not listen, that is a warning and no end."""
+        """If the web server's usual port is in use or not allowed, that is a warning, and the server runs."""
         words = ("camstream", "--camera", "test", "--listen", "unix:camera")
         first = self.twistd(*words, "--http", "tcp:0:interface=127.0.0.1")
         port = (await first.said(r"watch with: http://127\.0\.0\.1:(\d+)/"))[1]
@@ -293,7 +293,7 @@ class ShareTests(ProcessTestCase):
     """Watching from another machine."""
 
     async def test_share(self) -> None:
-        """--share prints the line to paste, whose key lets in and stays out of the log; --renew makes it useless."""
+        """--share prints the command to paste, whose key lets viewers in and is not logged; --renew replaces it."""
         words = ("camstream", "--camera", "test", "--share", "--state-dir", "state", "--listen", "tcp:0")
         server = self.start("twistd", "-n", "--logfile", "server.log", *words)
         command = (await server.said(r"watch with: twistd -n (.*)\n"))[1].split()
@@ -310,7 +310,7 @@ class ShareTests(ProcessTestCase):
         self.assertIn("the server does not have this key", viewer.output)
 
     async def test_auth(self) -> None:
-        """With --auth and an ssl endpoint, who has name and password is let in over TLS that is checked."""
+        """With --auth and an ssl endpoint, a viewer with name and password is let in, over TLS that it checks."""
         write_certificate(Path(self.folder))
         Path(self.folder, "users").write_text("me:secret\n")
         Path(self.folder, "password").write_text("secret\n")

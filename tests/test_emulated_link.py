@@ -34,7 +34,7 @@ with socket.create_connection(("{SERVER_HOST}", 9)) as connection:
 
 
 def never() -> float:
-    """A chance at which nothing is lost."""
+    """A random number at which nothing is lost."""
     return 1.0
 
 
@@ -52,7 +52,7 @@ class WayTests(TestCase):
         self.assertEqual(way.next_arrival, 13.5)
 
     def test_idle_link_saves_nothing_up(self) -> None:
-        """What an idle link could have carried is gone."""
+        """An idle link does not save up its rate."""
         way = Way(Conditions(rate=8000), never)
         way.put(bytes(1000), 0.0)
         way.put(bytes(1000), 100.0)
@@ -68,14 +68,14 @@ class WayTests(TestCase):
         self.assertEqual((way.carried, way.dropped), (3, 3))
 
     def test_loss(self) -> None:
-        """The share that is lost is the one that was asked for."""
+        """The share of packets that is lost is the one asked for."""
         way = Way(Conditions(loss=0.1), random.Random(1).random)
         for _ in range(10_000):
             way.put(b"x", 0.0)
         self.assertAlmostEqual(way.dropped / 10_000, 0.1, places=2)
 
     def test_stall(self) -> None:
-        """A link that stands still sends on where it stopped."""
+        """A link that was stalled continues where it stopped."""
         way = Way(Conditions(rate=8000, stall_every=5.0, stall_seconds=2.0), never)
         way.put(bytes(1000), 0.0)
         way.put(bytes(1000), 3.5)
@@ -87,7 +87,7 @@ class LinkTests(TestCase):
     """Real TCP between two namespaces."""
 
     def test_rate_and_delay(self) -> None:
-        """A megabit a second is what comes, after the delay of both ways."""
+        """A megabit a second arrives, after the delay in both directions."""
         if os.geteuid() or not os.path.exists("/dev/net/tun"):
             raise SkipTest("needs root and /dev/net/tun")
         if shutil.which("ip") is None:
@@ -104,6 +104,6 @@ class LinkTests(TestCase):
             said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
         connected, received, count = said.split()
         self.assertEqual(int(count), 100_000)
-        # 0.1 s for a round trip, and 0.8 s at least for as many bits: never less, however busy the machine is.
+        # 0.1 s for a round trip, and at least 0.8 s for that many bits: never less, however busy the machine is.
         self.assertGreaterEqual(float(connected), 0.1)
         self.assertGreaterEqual(float(received), 0.8)

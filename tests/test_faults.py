@@ -1,4 +1,4 @@
-"""What goes wrong out there, with real processes and sockets: each is survived, and told in one line."""
+"""Faults, with real processes and sockets: each is survived, and reported in one line."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _SMALL_JPEG = encode_jpeg(np.zeros((8, 8, 3), np.uint8))
 
 
 class FaultTestCase(ProcessTestCase):
-    """What ends, ends cleanly."""
+    """Processes that have to end cleanly."""
 
     async def ends_cleanly(self, running: Running, name: str = "TERM") -> None:
-        """C{running} ends soon after the signal, by it, with nothing unhandled in what it said."""
+        """C{running} ends soon after the signal, by that signal, without a traceback in its output."""
         running.signal(name)
         running.ended.addTimeout(10, reactor)
         await running.ended
@@ -51,12 +51,12 @@ class FaultTestCase(ProcessTestCase):
         self.assert_clean(running)
 
     def assert_clean(self, running: Running) -> None:
-        """Nobody was shown a traceback."""
+        """Check that no traceback was printed."""
         for word in ("Traceback", "Unhandled"):
             self.assertNotIn(word, running.output)
 
     async def port_of(self, server: Running) -> int:
-        """Where C{server} listens on 127.0.0.1."""
+        """The port on which C{server} listens on 127.0.0.1."""
         return int((await server.said(r"listening on 127\.0\.0\.1:(\d+)"))[1])
 
     def serve_tcp(self, *options: str, shell: str = "") -> Running:
@@ -65,7 +65,7 @@ class FaultTestCase(ProcessTestCase):
         return self.start("twistd", "-n", "camstream", "--camera", "test", *listen, *options, shell=shell)
 
     def knock(self, port: int, said: bytes = b"") -> socket.socket:
-        """A connection to C{port} that says C{said}; it is there at once or soon, and nobody waits for it."""
+        """A connection to C{port} that sends C{said}; whether it has been made is not waited for."""
         connection = socket.socket()
         self.addCleanup(connection.close)
         connection.setblocking(False)
@@ -77,10 +77,10 @@ class FaultTestCase(ProcessTestCase):
 
 
 class CameraFaultTests(FaultTestCase):
-    """Cameras that are not as they should be."""
+    """Cameras with faults."""
 
     async def test_hanging(self) -> None:
-        """A read that never returns: lost after 5 s, opened anew, shown again, and no reason for the end to wait."""
+        """A read that never returns: the camera is lost after 5 s, opened anew, shown again, and delays no end."""
         server = self.serve("--camera", "plugin:hanging")
         await server.said("listening on")
         viewer = self.watch()
@@ -104,7 +104,7 @@ class CameraFaultTests(FaultTestCase):
         await self.ends_cleanly(server)
 
     async def test_size_changes(self) -> None:
-        """Pictures that change their size while running go on, down to a single pixel."""
+        """Pictures may change their size at any time, down to a single pixel."""
         server = self.serve("--camera", "plugin:resizing")
         await server.said("listening on")
         viewer = self.watch("--frames", "50")
@@ -113,7 +113,7 @@ class CameraFaultTests(FaultTestCase):
         await self.ends_cleanly(server)
 
     async def test_unforeseen(self) -> None:
-        """A camera whose code fails in a way of its own is lost and tried again, with its traceback in the log."""
+        """A camera that raises an unexpected exception is lost and tried again, with its traceback in the log."""
         server = self.serve("--camera", "plugin:failing")
         await server.said("listening on")
         self.watch()
@@ -141,7 +141,7 @@ class SignalTests(FaultTestCase):
             await self.ends_cleanly(alone, name)
 
     async def test_nohup(self) -> None:
-        """Who was started with SIGHUP ignored goes on."""
+        """A process that was started with SIGHUP ignored goes on."""
         words = ("-n", "camstream", "--camera", "test", "--listen", "unix:camera")
         server = self.start("twistd", *words, shell="trap '' HUP")
         await server.said("listening on")
@@ -150,30 +150,30 @@ class SignalTests(FaultTestCase):
 
 
 class ClockTests(FaultTestCase):
-    """The time of day is set while both run."""
+    """The time of day is set while server and viewer run."""
 
     def skewed(self, *words: str) -> Running:
         """C{twistd -n} whose time of day the file "skew" sets."""
         return self.start("skewed_twistd.py", "-n", *words)
 
     def set_back(self) -> None:
-        """An hour."""
+        """Set the time of day back by an hour."""
         partial = Path(self.folder, "skew.new")
         partial.write_text("-3600")
         partial.rename(Path(self.folder, "skew"))
 
     async def test_server(self) -> None:
-        """Set back by an hour on the server: the frames go on, and their ages are what they were."""
+        """Set back on the server: frames go on, and their ages are right."""
         server = self.skewed("camstream", "--camera", "test", "--listen", "unix:camera")
         await server.said("listening on")
         viewer = self.watch("--frames", "90")
         await server.said(": live")
         self.set_back()
         self.assertEqual(await viewer.ended, 0)
-        self.assertRegex(viewer.output, r"age [\d.]{3,6} ms \(p99 [\d.]{3,6} ms\)")  # not an hour, nor less than none
+        self.assertRegex(viewer.output, r"age [\d.]{3,6} ms \(p99 [\d.]{3,6} ms\)")  # neither an hour nor negative
 
     async def test_viewer(self) -> None:
-        """Set back by an hour on the viewer: pings, ages and reconnecting go on."""
+        """Set back on the viewer: pings, ages and reconnecting go on."""
         server = self.serve("--camera", "test")
         await server.said("listening on")
         viewer = self.skewed("camstream-client", "--endpoint", "unix:camera", "--headless", "--frames", "90")
@@ -188,10 +188,10 @@ class ClockTests(FaultTestCase):
 
 
 class CrowdTests(FaultTestCase):
-    """More of everything than there should be."""
+    """More connections than expected."""
 
     async def viewer_loses_nothing(self, server: Running, frames: int, crowd: int, *signs: str) -> None:
-        """One who watches loses no frame to C{crowd} others who come at once, and there is room when they have gone."""
+        """A viewer loses no frame when C{crowd} others connect at once, and there is room when they have gone."""
         port = await self.port_of(server)
         words = ("camstream-client", "--port", str(port), "--headless", "--frames")
         viewer = self.twistd(*words, str(frames))
@@ -207,11 +207,11 @@ class CrowdTests(FaultTestCase):
         await self.ends_cleanly(server)
 
     async def test_descriptors_exhausted(self) -> None:
-        """With 64 descriptors and 100 connections who is in loses no frame; when they have gone there is room again."""
+        """With 64 descriptors and 100 connections a viewer loses no frame; when they have gone there is room again."""
         await self.viewer_loses_nothing(self.serve_tcp(shell="ulimit -n 64"), 60, 100)
 
     async def test_more_descriptors(self) -> None:
-        """Where the system gives few descriptors to who does not ask, a server with more viewers than that asks."""
+        """A server raises a low soft limit on descriptors, so that more viewers than that can connect."""
         server = self.serve_tcp(shell="ulimit -Sn 64")
         port = await self.port_of(server)
         crowd = [self.knock(port) for _ in range(100)]
@@ -221,12 +221,12 @@ class CrowdTests(FaultTestCase):
         await self.ends_cleanly(server)
 
     async def test_a_thousand_connections(self) -> None:
-        """A thousand who connect at once take no frame from who is in; those above the limit are refused."""
+        """A thousand connections at once cost a viewer no frame; those above the limit are refused."""
         server = self.serve_tcp("--max-viewers", "100")
         await self.viewer_loses_nothing(server, 90, 1000, "refused: the viewer limit of 100 has been reached")
 
     async def test_slow_hellos(self) -> None:
-        """500 who begin a hello and never end it keep nobody out, take no frame from who is in, and are ended."""
+        """500 connections with half a hello keep no viewer out, cost a viewer no frame, and are ended."""
         server = self.serve_tcp("--auth", "memory:me:secret")
         port = await self.port_of(server)
         Path(self.folder, "password").write_text("secret\n")
@@ -242,7 +242,7 @@ class CrowdTests(FaultTestCase):
         await self.ends_cleanly(server)
 
     async def test_garbage(self) -> None:
-        """10 MB of garbage and an announced 2^63 bytes end their connections with a reason, nothing kept."""
+        """10 MB of garbage and an announced 2^63 bytes end their connections with a reason; nothing is kept."""
         server = self.serve_tcp()
         port = await self.port_of(server)
         for garbage, why in (
@@ -280,10 +280,10 @@ class SoakTests(FaultTestCase):
 
 
 class SlowViewerTests(TestCase):
-    """Viewers that do not take what they are sent, over real sockets, with the clock in our hands."""
+    """Viewers that do not take what they are sent, over real sockets, with a clock that the test controls."""
 
     async def test_bounded_and_ended(self) -> None:
-        """Who reads nothing, or a byte a second, holds less than 64 kB of ours alone however large frames are."""
+        """A viewer that reads nothing, or a byte a second, costs less than 64 kB of memory however large frames are."""
         clock, hub = Clock(), Hub()
         factory = ViewerServerFactory(clock, {"desk": hub}, hub)
         port: Any = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory)
@@ -342,7 +342,7 @@ class Flood(Protocol):
         self.transport.registerProducer(self, False)  # type: ignore[attr-defined]
 
     def resumeProducing(self) -> None:
-        """More of them."""
+        """Send more of them."""
         assert self.transport is not None
         messages = []
         for _ in range(100):
@@ -351,16 +351,16 @@ class Flood(Protocol):
         self.transport.write(b"".join(messages))
 
     def stopProducing(self) -> None:
-        """It is gone."""
+        """Stop: the connection is gone."""
 
 
 class HostileServerTests(TestCase):
-    """Servers that mean harm, and our viewer with its window."""
+    """Hostile servers, and our viewer with its window."""
 
     timeout = 30
 
     async def program(self, protocol: type[Protocol]) -> tuple[Program, RecordingDisplay, Deferred[int]]:
-        """A viewer of a server that speaks C{protocol}, with its window and its end."""
+        """A viewer of a server that speaks C{protocol}, its display, and a Deferred that fires at its end."""
         port: Any = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory.forProtocol(protocol))
         self.addCleanup(port.stopListening)
         options = ViewerOptions()
@@ -372,7 +372,7 @@ class HostileServerTests(TestCase):
         return program, display, ended
 
     async def test_flood(self) -> None:
-        """Under thousands of frames a second the window shows the newest and q is heard."""
+        """Under thousands of frames a second the window shows the newest, and q works."""
         program, display, ended = await self.program(Flood)
         while program.session.received < 10_000:
             await turn()
@@ -383,7 +383,7 @@ class HostileServerTests(TestCase):
         self.assertEqual(await ended, 0)
 
     async def test_bombs(self) -> None:
-        """A picture that claims to be huge is passed over, and q is heard."""
+        """A picture that claims to be huge is skipped, and q works."""
         at = _SMALL_JPEG.index(b"\xff\xc0")
         bomb = _SMALL_JPEG[: at + 5] + b"\xff\xff\xff\xff" + _SMALL_JPEG[at + 9 :]
 
@@ -402,7 +402,7 @@ class HostileServerTests(TestCase):
         self.assertEqual(await ended, 0)
 
     async def test_endless(self) -> None:
-        """A message that is announced as endless ends the connection, in one line, before any of it is kept."""
+        """A message announced as endless ends the connection, with one line, before any of it is kept."""
 
         class Endless(Protocol):
             def connectionMade(self) -> None:
@@ -415,10 +415,10 @@ class HostileServerTests(TestCase):
 
 
 class DiskTests(FaultTestCase):
-    """No room for what is to be written."""
+    """A disk that is full."""
 
     async def test_snapshot(self) -> None:
-        """Where the system takes only a part of a snapshot, that is told in a line, and no part of it stays."""
+        """If only a part of a snapshot can be written, that is reported in one line, and no part of it is left."""
         server = self.serve("--camera", "test", "--width", "640")
         await server.said("listening on")
         words = ("camstream-client", "--endpoint", "unix:camera", "--snapshot", "picture.jpg")

@@ -16,7 +16,7 @@ PLAIN = (GOLDEN / "plain.jpg").read_bytes()
 
 
 def with_comment(comment: bytes) -> bytes:
-    """A JPEG with a comment segment of our own making."""
+    """A JPEG with this comment segment."""
     return PLAIN[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + PLAIN[2:]
 
 
@@ -36,17 +36,17 @@ class FromJPEGTests(TestCase):
         self.assertEqual((frame.state, frame.reason, frame.since), (NO_SIGNAL, "unplugged", 1795487330.25))
 
     def test_plain(self) -> None:
-        """A JPEG of another program is a frame that does not know its age."""
+        """A JPEG of another program is a frame of unknown age."""
         frame = Frame.from_jpeg(PLAIN)
         self.assertEqual((frame.camera, frame.captured, frame.width, frame.height), ("", None, 32, 24))
 
     def test_comments_of_others(self) -> None:
-        """Comments that are not ours are let be."""
+        """Comments of other programs are ignored."""
         for comment in (b"made with love", b'{"software":"x"}', b"[1]"):
             self.assertEqual(Frame.from_jpeg(with_comment(comment)).camera, "")
 
     def test_damaged_metadata(self) -> None:
-        """Metadata of the wrong kind, or out of all bounds, is an error and no crash."""
+        """Metadata of the wrong type, or out of bounds, is a FrameError."""
         for comment in (
             b'{"sequence":1}',
             b'{"camera":1,"sequence":1,"captured":1,"state":"live"}',
@@ -63,14 +63,14 @@ class FromJPEGTests(TestCase):
                 Frame.from_jpeg(with_comment(comment))
 
     def test_damaged_jpeg(self) -> None:
-        """However little of a JPEG's header there is, it is an error and no crash."""
+        """A JPEG whose header is cut off anywhere is a FrameError."""
         end = FRAME.index(b"\xff\xda")
         for length in range(end + 1):
             with self.assertRaises(FrameError):
                 Frame.from_jpeg(FRAME[:length])
 
     def test_every_byte_of_the_header_changed(self) -> None:
-        """A flipped byte gives a frame or the named error, nothing else."""
+        """A flipped byte gives a frame or a FrameError, nothing else."""
         for at in range(len(FRAME)):
             for flip in (0x01, 0x80, 0xFF):
                 damaged = bytearray(FRAME)
@@ -83,7 +83,7 @@ class StampTests(TestCase):
     """Metadata written into a JPEG."""
 
     def test_valid_for_others(self) -> None:
-        """JFIF's own segment stays the first, as its standard wants."""
+        """JFIF's own segment stays the first, as its standard requires."""
         frame = stamp(PLAIN, "desk", 7, 1795487331.4131234)
         self.assertEqual(frame.payload[:4], PLAIN[:4])
         self.assertEqual(frame.payload, FRAME)
@@ -101,11 +101,11 @@ class StampTests(TestCase):
         self.assertEqual((len(frame.camera), len(frame.reason)), (200, 200))
 
     def test_not_a_jpeg(self) -> None:
-        """What is no JPEG cannot be stamped."""
+        """What is not a JPEG cannot be stamped."""
         self.assertRaises(FrameError, stamp, b"GIF89a", "desk", 1, 2.0)
 
     def test_message(self) -> None:
-        """The wire's message is made once and is prefix and payload."""
+        """The message for the wire is made once, and consists of prefix and payload."""
         frame = Frame.from_jpeg(FRAME)
         self.assertEqual(frame.message, PREFIX.pack(len(FRAME)) + FRAME)
         self.assertIs(frame.message, frame.message)

@@ -1,4 +1,4 @@
-"""A sample of what tests.fuzzing tries at length; the same one each time."""
+"""A sample of what tests.fuzzing checks at length; the same one each time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.optional import needs
 
 @needs("hypothesis")
 class FuzzTests(SynchronousTestCase):
-    """Nothing but named errors, whatever is sent."""
+    """Only documented errors are raised, whatever the input."""
 
     def test_each(self) -> None:
         """300 inputs to each check."""

@@ -55,7 +55,7 @@ class HubTests(TestCase):
         self.assertEqual(len(other.frames), 100)
 
     def test_resumed_with_nothing_to_send(self) -> None:
-        """A sink may say that it is ready at any time."""
+        """A sink may report at any time that it is ready."""
         outlet = self.hub.attach(self.sink)
         outlet.resume()
         self.assertEqual(self.sink.frames, [])
@@ -77,7 +77,7 @@ class HubTests(TestCase):
         self.assertEqual(sequences(self.sink), [2])
 
     def test_newcomer_sees_no_past(self) -> None:
-        """After the last outlet is gone, the next one is not sent the old frame."""
+        """When the last outlet has gone, the next one is not sent the old frame."""
         outlet = self.hub.attach(RecordingSink())
         self.hub.publish(frame(1))
         self.hub.detach(outlet)
@@ -119,7 +119,7 @@ class HubTests(TestCase):
         self.assertEqual(sequences(self.sink), list(range(0, 20, 2)))
 
     def test_tally(self) -> None:
-        """Frames and bytes are counted for outlets that get all, miss some, came late, or have gone."""
+        """Frames and bytes are counted for outlets that get all, miss some, came later, or have gone."""
         busy = RecordingSink()
         everything, held = self.hub.attach(self.sink), self.hub.attach(busy)
         self.hub.publish(frame(1))

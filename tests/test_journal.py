@@ -18,13 +18,13 @@ class JournalTests(SynchronousTestCase):
     """Lines with priorities."""
 
     def told(self, level: str, *args: Any, **fields: Any) -> str:
-        """What is written for an event of this level."""
+        """The lines written for an event of this level."""
         events: list[Any] = []
         getattr(Logger(observer=events.append), level)(*args, **fields)  # type: ignore[arg-type]
         return format_event(events[0])
 
     def test_levels(self) -> None:
-        """Each level has the priority that the system gives it."""
+        """Each level has the priority that the journal uses for it."""
         self.assertEqual(self.told("info", "viewer {n} came", n=1), "<6>viewer 1 came\n")
         self.assertEqual(self.told("warn", "no signal"), "<4>no signal\n")
         self.assertEqual(self.told("debug", "detail"), "<7>detail\n")

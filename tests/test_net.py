@@ -21,7 +21,7 @@ class DescribeTests(SynchronousTestCase):
 
 
 class Transport:
-    """A transport that notes what is set."""
+    """A transport that records which options are set."""
 
     def __init__(self, *provided: type) -> None:
         self.is_nagle_disabled = False
@@ -41,7 +41,7 @@ class NagleTests(SynchronousTestCase):
         self.assertTrue(transport.is_nagle_disabled)
 
     def test_unix_socket(self) -> None:
-        """A UNIX socket is left alone, although Twisted says that it is a TCP transport: older ones fail at it."""
+        """A UNIX socket is left alone, although Twisted calls it a TCP transport: older versions fail to set it."""
         transport = Transport(ITCPTransport, IUNIXTransport)
         disable_nagle(transport)
         self.assertFalse(transport.is_nagle_disabled)

@@ -1,4 +1,4 @@
-"""What the package offers by its own name."""
+"""The public names of the package."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PackageTests(SynchronousTestCase):
     """The public names."""
 
     def test_names(self) -> None:
-        """Each name is there, and one that is not offered is an AttributeError."""
+        """Each name exists, and any other is an AttributeError."""
         for name in twistedcam.__all__:
             self.assertIsNotNone(getattr(twistedcam, name))
         self.assertEqual(twistedcam.__version__, version("twistedcam"))

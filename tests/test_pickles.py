@@ -1,4 +1,4 @@
-"""Pickles of others: arrays are read, and hostile ones do nothing."""
+"""Pickles from others: arrays are read, and hostile ones run nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PICTURE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 
 
 class Hostile:
-    """Pickles as a call of C{function}."""
+    """Is pickled as a call of C{function}."""
 
     def __init__(self, function: Any, *args: Any) -> None:
         self.call = (function, args)
@@ -31,7 +31,7 @@ class Hostile:
 
 
 class PickleTests(TestCase):
-    """The pickle that can hold nothing but a picture."""
+    """Pickles that may contain nothing but a picture."""
 
     def test_golden(self) -> None:
         """Arrays of numpy 1 and 2, in pickle protocols 2 to 5, are read."""
@@ -110,7 +110,7 @@ class PickleTests(TestCase):
         self.assertLess(tracemalloc.get_traced_memory()[1], 5_000_000)
 
     def test_every_byte_changed(self) -> None:
-        """A flipped byte gives a picture or the named error, nothing else."""
+        """A flipped byte gives a picture or an UnpicklingError, nothing else."""
         for path in GOLDEN.glob("*.pickle"):
             payload = path.read_bytes()
             for at in range(len(payload)):
@@ -121,7 +121,7 @@ class PickleTests(TestCase):
                         self.assertEqual(load_array(bytes(damaged)).dtype, np.uint8)
 
     def test_truncated(self) -> None:
-        """However little of a pickle there is, it is the named error."""
+        """A pickle that is cut off anywhere is an UnpicklingError."""
         payload = (GOLDEN / "array-numpy2-protocol4.pickle").read_bytes()
         for length in range(len(payload)):
             self.assertRaises(UnpicklingError, load_array, payload[:length])

@@ -22,7 +22,7 @@ class RateLimitTests(TestCase):
         self.assertEqual(self.due(0, [n / 30 for n in range(300)]), 300)
 
     def test_rates(self) -> None:
-        """Of 30 pictures a second for 10 s, as many are due as were asked for."""
+        """Of 30 pictures a second for 10 s, as many are due as the limit allows."""
         for fps in (1, 5, 7, 15, 20, 24, 29, 30, 60):
             due = self.due(fps, [n / 30 for n in range(300)])
             self.assertIn(due - min(300, fps * 10), (-1, 0, 1), fps)

@@ -22,7 +22,7 @@ JPEG = encode_jpeg(np.zeros((48, 64, 3), np.uint8))
 
 
 def times(path: str | Path) -> list[float]:
-    """When each frame of a video is shown, in seconds; all of them are decoded."""
+    """The time at which each frame of a video is shown, in seconds; all of them are decoded."""
     import av
 
     with av.open(str(path)) as container:
@@ -68,7 +68,7 @@ class RecordingTests(TestCase):
             self.assertEqual(Frame.from_jpeg(bytes(packet)).captured, 5.0)
 
     def test_clock_set(self) -> None:
-        """If the camera's clock was set, or there is none, times of arrival are used; times always grow."""
+        """If the camera's clock was set, or has no time, times of arrival are used; times always grow."""
         self.add(5.0, 3605.0, 3605.1, 5.2, 5.2, None)
         self.recording.close()
         self.assertEqual(times(self.path), [0.0, 0.1, 0.2, 0.3, 0.301, 0.401])
@@ -130,7 +130,7 @@ class ProcessTests(ProcessTestCase):
 
     @needs("av")
     async def test_disk_full(self) -> None:
-        """Without a window a recording that cannot go on is the end, with status 1 and one line."""
+        """Without a window, a recording that cannot go on ends the viewer, with status 1 and one line."""
         server = self.serve("--camera", "test")
         await server.said("listening on")
         words = ("camstream-client", "--endpoint", "unix:camera", "--headless", "--record", "video.mkv")
@@ -140,7 +140,7 @@ class ProcessTests(ProcessTestCase):
         self.assertNotIn("Traceback", viewer.output)
 
     async def test_time_lapse(self) -> None:
-        """--snapshot-every writes pictures of their own, one in so many seconds."""
+        """--snapshot-every writes a picture to a file of its own at each interval."""
         server = self.serve("--camera", "test")
         await server.said("listening on")
         self.assertEqual(await self.watch("--snapshot-every", "0.2", "--frames", "30").ended, 0)

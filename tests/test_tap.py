@@ -16,7 +16,7 @@ from twistedcam.tap import CommandError, Options, ServerCommand
 
 
 class OptionTests(SynchronousTestCase):
-    """Words of a command."""
+    """The options on a command line."""
 
     def parse(self, *words: str) -> Options:
         """The options that were parsed."""
@@ -25,7 +25,7 @@ class OptionTests(SynchronousTestCase):
         return options
 
     def test_defaults(self) -> None:
-        """What holds if nothing is said."""
+        """The defaults."""
         config = self.parse().config
         self.assertEqual([source.target for source in config.cameras], ["0"])
         self.assertEqual([endpoint.description for endpoint in config.listen], ["tcp:9999:interface=127.0.0.1"])
@@ -42,7 +42,7 @@ class OptionTests(SynchronousTestCase):
         self.assertIsInstance(config.access, Passwords)
 
     def test_refused(self) -> None:
-        """What is wrong is a usage error of one line that names the option."""
+        """A mistake is a usage error of one line that names the option."""
         for words, message in (
             (("--quality", "101"), "--quality: '101' is not a whole number from 1 to 100"),
             (("--camera", "missing.mp4"), "--camera: there is no video file 'missing.mp4'"),
@@ -56,7 +56,7 @@ class OptionTests(SynchronousTestCase):
             self.assertNotIn("\n", str(caught.exception))
 
     def test_help(self) -> None:
-        """The help has each option, in one of its groups, and no password's checker that could not be used."""
+        """The help has each option, in one of its groups, and no checker that does not take passwords."""
         options = Options()
         told = options.getUsage(100)
         for option in options.longOpt:
@@ -87,7 +87,7 @@ class ImportTests(ProcessTestCase):
     """What the command imports."""
 
     async def test_no_viewer(self) -> None:
-        """A server without a preview imports nothing of the viewer; and no reactor before its options are parsed."""
+        """A server without a preview imports nothing of the viewer, and no reactor before its options are parsed."""
         script = self.script(
             "import sys\n"
             "from twistedcam import tap\n"

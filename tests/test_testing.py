@@ -16,13 +16,13 @@ class FakeTests(TestCase):
     """Each fake."""
 
     def test_interfaces(self) -> None:
-        """Each fake has what its interface asks for."""
+        """Each fake provides its interface."""
         verifyObject(ICamera, FakeCamera())
         verifyObject(ISink, RecordingSink())
         verifyObject(IDisplay, RecordingDisplay())
 
     def test_camera(self) -> None:
-        """A fake camera repeats its images by the clock it is given, and fails when it is told to."""
+        """A fake camera repeats its images by the clock that it is given, and fails once C{error} is set."""
         first, second = np.zeros((2, 2, 3), np.uint8), np.ones((2, 2, 3), np.uint8)
         camera = FakeCamera(first, second)
         camera.now = lambda: 5.0
@@ -36,7 +36,7 @@ class FakeTests(TestCase):
         self.assertTrue(camera.closed)
 
     def test_sink_and_display(self) -> None:
-        """They keep what they are given."""
+        """The sink and the display keep what they are given."""
         sink, display, image = RecordingSink(), RecordingDisplay(), np.zeros((2, 2, 3), np.uint8)
         sink.begin(Frame(b""))
         sink.ready = False
@@ -50,7 +50,7 @@ class FakeTests(TestCase):
         self.assertTrue(display.closed)
 
     def test_thread(self) -> None:
-        """A stepped thread does one piece of work a step, and tells its outcome."""
+        """A stepped thread does one piece of work in each step, and reports its outcome."""
         thread = SteppedThread()
         told: list[tuple[bool, object]] = []
         thread.callInThreadWithCallback(lambda *outcome: told.append(outcome), lambda: 5)

@@ -1,5 +1,5 @@
 """
-The tutorial's client, written anew: says nothing, reads 4096 bytes at a time, unpickles what it is sent.
+The tutorial's client, rewritten: it sends nothing, reads 4096 bytes at a time, and unpickles what it is sent.
 
 usage: tutorial_client.py HOST PORT FRAMES; prints each array's shape and type.
 """
@@ -11,7 +11,7 @@ import sys
 
 
 def main() -> None:
-    """Read as the tutorial does, down to its habit of joining bytes."""
+    """Read as the tutorial does, including how it joins bytes."""
     host, port, frames = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     connection.connect((host, port))

@@ -1,5 +1,5 @@
 """
-The tutorial's server, written anew: pickles arrays at one viewer as fast as it takes them, some 30 a second.
+The tutorial's server, rewritten: it sends one viewer pickled arrays as fast as it takes them, about 30 a second.
 
 usage: tutorial_server.py; prints the port it listens on. It takes one viewer after another, until killed.
 """

@@ -10,10 +10,10 @@ from twistedcam.app.background import running_reactor
 
 
 class RunningTests(TestCase):
-    """Where the reactor runs already."""
+    """In a process whose reactor is running already."""
 
     async def test_running(self) -> None:
-        """It is used as it is."""
+        """That reactor is returned unchanged."""
         await turn()
         seconds = reactor.seconds
         self.assertIs(running_reactor(), reactor)
@@ -21,7 +21,7 @@ class RunningTests(TestCase):
 
 
 class ScriptTests(ProcessTestCase):
-    """Where it does not."""
+    """In a process whose reactor is not running."""
 
     async def test_thread(self) -> None:
         """It runs in a daemon thread, once, with a monotonic clock, and its log goes to Python's logging."""

@@ -1,4 +1,4 @@
-"""What the options and the keywords mean, and what is refused."""
+"""The meaning of options and keywords, and what is refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from twistedcam.capture.opencv import Mode
 
 
 class ConfigTestCase(SynchronousTestCase):
-    """Configurations that are made of values by their options' names."""
+    """Configurations made from values by the names of their options."""
 
     def make(self, cameras: tuple[str, ...] = ("test",), /, **given: Any) -> ServerConfig:
         """The configuration for these values."""
@@ -35,7 +35,7 @@ class ConfigTestCase(SynchronousTestCase):
         return make_config(MemoryReactorClock(), parse_cameras(cameras), names)
 
     def refused(self, cameras: tuple[str, ...] = ("test",), /, **given: Any) -> str:
-        """The one line that says what is wrong with these values."""
+        """The one line of the error for these values."""
         with self.assertRaises(ConfigError) as caught:
             self.make(cameras, **given)
         message = str(caught.exception)
@@ -47,7 +47,7 @@ class ValueTests(ConfigTestCase):
     """Single values."""
 
     def test_defaults(self) -> None:
-        """What holds if nothing is given, or None."""
+        """The defaults hold if nothing is given, or None."""
         for config in (self.make(), self.make(**{name.replace("-", "_"): None for name in OPTIONS})):
             self.assertEqual([camera.name for camera in config.cameras], ["test"])
             self.assertEqual([endpoint.description for endpoint in config.listen], ["tcp:9999:interface=127.0.0.1"])
@@ -59,7 +59,7 @@ class ValueTests(ConfigTestCase):
             self.assertEqual((config.access, config.allow_origin, config.preview), (Local(), "", False))
 
     def test_frozen(self) -> None:
-        """Nobody can change it later."""
+        """A configuration cannot be changed later."""
         with self.assertRaises(dataclasses.FrozenInstanceError):
             self.make().preview = True  # type: ignore[misc]
 
@@ -75,7 +75,7 @@ class ValueTests(ConfigTestCase):
         self.assertEqual(self.make(size="1280x720", width=0).mode, Mode((1280, 720), 0.0, as_jpeg=True))
 
     def test_wrong_values(self) -> None:
-        """What is wrong is named with what to write instead."""
+        """The error names the option, and says what to write instead."""
         for name, value, message in (
             ("quality", "101", "--quality: '101' is not a whole number from 1 to 100"),
             ("quality", 0, "--quality: 0 is not a whole number"),
@@ -110,7 +110,7 @@ class CameraTests(ConfigTestCase):
     """The cameras."""
 
     def test_wrong_cameras(self) -> None:
-        """A file that is missing or is no video, and two cameras with one name."""
+        """A missing file, one that is not a video, and two cameras of one name are refused."""
         for cameras, message in (
             (("missing.mp4",), "--camera: there is no video file 'missing.mp4'"),
             ((__file__,), "cannot be opened as video"),
@@ -165,7 +165,7 @@ class AccessTests(ConfigTestCase):
         self.assertEqual(len(access.checkers), 2)
 
     def test_state_dir(self) -> None:
-        """The folder is the one of now, whatever the current folder is later; without one it is the user's own."""
+        """A relative folder is resolved at once, before the current folder changes; the default is the user's own."""
         here = os.path.abspath("state")
         for folder in ("state", Path("state")):
             self.assertEqual(self.make(share=True, renew=True, state_dir=folder).access, Shared(Path(here), True))
@@ -181,7 +181,7 @@ class AccessTests(ConfigTestCase):
         self.assertFalse(folder.exists())
 
     def test_wrong_combinations(self) -> None:
-        """Ways that contradict one another."""
+        """Options that contradict one another are refused."""
         for given, message in (
             ({"share": True, "open": True}, "--share and --open cannot be combined: keep one of them"),
             ({"auth": "memory:me:secret", "open": True}, "--open and --auth cannot be combined"),
@@ -192,7 +192,7 @@ class AccessTests(ConfigTestCase):
             self.assertIn(message, self.refused(**given))
 
     def test_wrong_auth(self) -> None:
-        """A kind of authentication that is unknown, or wrongly described; a password in it is not repeated."""
+        """An unknown or wrongly described kind of authentication is refused, and a password in it is not repeated."""
         self.assertIn("--auth: 'nonsense' is not recognized", self.refused(auth="nonsense:secret"))
         message = self.refused(auth="memory:secret")
         self.assertIn("--auth: 'memory' cannot be used", message)

@@ -13,7 +13,7 @@ ANYWHERE = IPv4Address("TCP", "0.0.0.0", 8080)
 
 
 class NamedAddress:
-    """The address of an onion service, or the like."""
+    """An address whose host is a name, as that of an onion service."""
 
     host = "abc.onion"
     port = 80
@@ -41,11 +41,11 @@ class InstructionsTests(TestCase):
         self.assertEqual(web_urls(UNIXAddress("/run/cam"), False), [])
 
     def test_all_interfaces(self) -> None:
-        """An address that stands for all interfaces is replaced by those that lead here."""
+        """An address that stands for all interfaces is replaced by those of this machine."""
         self.patch(instructions, "reachable", lambda host: ["192.0.2.1", "198.51.100.1"])
         self.assertEqual(web_urls(ANYWHERE, False), ["http://192.0.2.1:8080/", "http://198.51.100.1:8080/"])
         self.assertEqual(len(watch_commands(ANYWHERE)), 2)
 
     def test_unknown_kind(self) -> None:
-        """For an address of an unknown kind there is nothing to say."""
+        """For an address of an unknown kind nothing is printed."""
         self.assertEqual((watch_commands(object()), web_urls(object(), False)), ([], []))

@@ -1,4 +1,4 @@
-"""Listening, on endpoints that answer at once and on those that take their time."""
+"""Listening on endpoints that answer at once, and on those that answer later."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from twistedcam.app.listener import Listener, StartError
 
 
 class NamedAddress:
-    """The address of an onion service, or the like."""
+    """An address whose host is a name, as that of an onion service."""
 
     host = "abc.onion"
     port = 80
@@ -49,7 +49,7 @@ class FakePort:
 
 @implementer(IStreamServerEndpoint)
 class FakeEndpoint:
-    """Answers when C{answer} fires, which may have been before."""
+    """Answers when C{answer} fires, which may have happened already."""
 
     def __init__(self, canceller: Callable[[Deferred[Any]], None] | None = None) -> None:
         self.answer: Deferred[Any] = Deferred(canceller)
@@ -102,12 +102,12 @@ class ListenerTests(TestCase):
         return [event["log_format"].format(**event) for event in self.observer]
 
     def test_fakes(self) -> None:
-        """The fakes have what their interfaces ask for."""
+        """The fakes provide their interfaces."""
         verifyObject(IStreamServerEndpoint, self.endpoint)
         verifyObject(IListeningPort, self.port)
 
     def test_at_once(self) -> None:
-        """An endpoint that answers at once is announced, and let go of when the service stops."""
+        """An endpoint that answers at once is announced, and closed when the service stops."""
         self.endpoint.answer.callback(self.port)
         listener = self.start()
         self.assertEqual(self.endpoint.asked, 1)
@@ -155,7 +155,7 @@ class ListenerTests(TestCase):
             self.assertEqual(self.left, [1])
 
     def test_may_fail(self) -> None:
-        """Where listening may fail that is a warning, at once or later, and it is not tried twice."""
+        """If listening may fail, a failure is a warning, at once or later, and it is not tried twice."""
         self.start(may_fail=True)
         self.endpoint.answer.errback(IN_USE)
         self.endpoint = FakeEndpoint()
@@ -173,7 +173,7 @@ class ListenerTests(TestCase):
         self.assertTrue(self.port.stopped)
 
     def test_not_local_late(self) -> None:
-        """Nor at one that turns out to be such an address later, of whatever kind."""
+        """The same holds for an endpoint that turns out to have such an address later, of any kind."""
         for address in (PUBLIC, NamedAddress(), object()):
             self.setUp()
             self.port = FakePort(address)
@@ -184,7 +184,7 @@ class ListenerTests(TestCase):
             self.assertEqual((self.left, self.port.stopped, listener.port), ([1], True, None))
 
     def test_open(self) -> None:
-        """One that is open to others is, late as well, and by a name."""
+        """A camera that is open to others is served at such addresses, also later, and at a name."""
         self.port = FakePort(NamedAddress())
         listener = self.start(is_open=True)
         self.endpoint.answer.callback(self.port)
@@ -209,7 +209,7 @@ class ListenerTests(TestCase):
         self.assertEqual((self.left, self.logged()), ([], []))
 
     def test_answers_when_cancelled(self) -> None:
-        """An endpoint that answers all the same when it is cancelled does not go on listening."""
+        """An endpoint that answers although it was cancelled does not go on listening."""
         self.endpoint = FakeEndpoint(lambda answer: answer.callback(self.port))
         listener = self.start()
         self.successResultOf(listener.stopService())

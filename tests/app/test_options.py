@@ -14,14 +14,14 @@ class NumberTests(SynchronousTestCase):
     """Numbers within bounds."""
 
     def test_read(self) -> None:
-        """Text and numbers are read as the kind that is wanted, bounds included."""
+        """Text and numbers are read as the wanted type, including the bounds."""
         self.assertEqual([read_number(value, int, 1, 3) for value in ("1", 3)], [1, 3])
         self.assertEqual(read_number("1.5", float, 0, 2), 1.5)
         for value, kind in (("0", int), ("4", int), ("1.5", int), ("", int), ("nan", float), ("inf", float)):
             self.assertRaises(ValueError, read_number, value, kind, 1, 3)
 
     def test_option(self) -> None:
-        """As an option's value, what is refused is a usage error that names the option."""
+        """An option's value that is refused is a usage error that names the option."""
         read = number("port", int, 1, 3)
         self.assertEqual(read("2"), 2)
         self.assertRaisesRegex(usage.UsageError, "^--port: '4' is not a whole number from 1 to 3$", read, "4")
@@ -40,7 +40,7 @@ class HelpTests(SynchronousTestCase):
     """The help."""
 
     def test_groups(self) -> None:
-        """Each option is in its group, and what is in none is in the last."""
+        """Each option is in its group, and those without one are in the last."""
         told = TwoGroups().getUsage(80)
         places = [told.index(text) for text in ("\nFirst:", "--one=", "\nSecond:", "--two", "\nOther:", "--version")]
         self.assertEqual(places, sorted(places))

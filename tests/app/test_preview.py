@@ -1,4 +1,4 @@
-"""The server's own window."""
+"""The server's preview window."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PreviewTests(SynchronousTestCase):
         self.assertFalse(self.hub.is_watched)
 
     def test_no_display(self) -> None:
-        """Without a display it can be constructed, and not started."""
+        """Without a display it can be constructed, but not started."""
         self.patch(os, "environ", {})
         preview = Preview(self.clock, self.hub)
         self.assertRaisesRegex(StartError, "^--preview: no window can open", preview.startService)

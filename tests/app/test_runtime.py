@@ -30,7 +30,7 @@ class FakeReactor:
         self.when_running.append(call)
 
     def sigTerm(self, number: int, frame: object) -> None:  # noqa: N802
-        """Note the signal."""
+        """Record the signal."""
         self.ended_by = number
 
 
@@ -65,7 +65,7 @@ class PrepareTests(SynchronousTestCase):
         self.reactor = FakeReactor()
 
     def patch_module(self, name: str, module: Any) -> None:
-        """Have C{import name} give C{module} in this test; None is one that is not there."""
+        """Make C{import name} return C{module} in this test, or fail if that is None."""
         patched = mock.patch.dict(sys.modules, {name: module})
         patched.start()
         self.addCleanup(patched.stop)
@@ -95,7 +95,7 @@ class PrepareTests(SynchronousTestCase):
             self.assertEqual(self.limits, expected)
 
     def test_without_limits(self) -> None:
-        """A system that has no such limits is no error."""
+        """A system without such limits is no error."""
         self.patch_module("resource", None)
         self.prepare()
         self.assertEqual(self.limits, [])
@@ -128,12 +128,12 @@ class LeaveTests(SynchronousTestCase):
             function(*args)
 
     def test_success(self) -> None:
-        """The status 0 stops the reactor, and the process ends by itself."""
+        """Status 0 stops the reactor, and the process ends by itself."""
         self.leave(0)
         self.assertEqual((self.reactor.stops, self.at_exit), (1, []))
 
     def test_failure(self) -> None:
-        """Another status is the one that the process ends with."""
+        """With another status, the process ends with that status."""
         statuses: list[int] = []
         self.patch(os, "_exit", statuses.append)
         self.leave(3)
@@ -142,7 +142,7 @@ class LeaveTests(SynchronousTestCase):
         self.assertEqual((self.reactor.stops, statuses), (1, [3]))
 
     def test_twice(self) -> None:
-        """To leave while the reactor stops already is no error."""
+        """Leaving while the reactor is stopping already is no error."""
         self.leave(0)
         self.leave(0)
         self.assertEqual(self.reactor.stops, 1)

@@ -18,7 +18,7 @@ class KeywordTests(TestCase):
     """The keywords of serve()."""
 
     async def refused(self, name: Any = "camera", **options: Any) -> str:
-        """The one line that says what is wrong with these keywords."""
+        """The one line of the error for these keywords."""
         with self.assertRaises(ServeError) as caught:
             await start_server(MemoryReactorClock(), [], name, options)
         message = str(caught.exception)
@@ -27,7 +27,7 @@ class KeywordTests(TestCase):
         return message
 
     async def test_refused(self) -> None:
-        """What the command refuses is refused in its words, with the names of the keywords."""
+        """What the command refuses is refused with the same message, in which options are named as keywords."""
         for options, message in (
             ({"quality": 0}, "quality: 0 is not a whole number from 1 to 100"),
             ({"fps": "fast"}, "fps: 'fast' is not a number"),
@@ -87,7 +87,7 @@ class ServeTests(ProcessTestCase):
     """serve() in real scripts."""
 
     async def test_serve(self) -> None:
-        """A script's images are served, and asked for only while somebody watches; an interrupt is the end."""
+        """A script's images are served, and asked for only while somebody watches; an interrupt ends it."""
         script = self.script(
             "import numpy as np, twistedcam\n"
             "def images():\n"

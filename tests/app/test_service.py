@@ -38,7 +38,7 @@ class ServerTestCase(TestCase):
 
     @property
     def ports(self) -> list[int]:
-        """Where anything listened."""
+        """The ports that were listened on."""
         return [port for port, *_ in self.reactor.tcpServers]
 
     def key(self) -> str:
@@ -74,7 +74,7 @@ class StartTests(ServerTestCase):
         await server.stopService()
 
     async def test_restart(self) -> None:
-        """A server that is stopped lets go of everything, and listens again when it is started again."""
+        """A server that is stopped releases everything, and listens again when it is started again."""
         server = self.make(http="off", open=True)
         self.start(server)
         await server.stopService()
@@ -114,7 +114,7 @@ class StartTests(ServerTestCase):
 
 
 class WiringTests(ServerTestCase):
-    """What is behind the endpoints."""
+    """How endpoints, access and cameras are connected."""
 
     async def test_open_and_local(self) -> None:
         """Other machines are let in if that was asked for, in any of the ways."""
@@ -138,7 +138,7 @@ class WiringTests(ServerTestCase):
         await server.stopService()
 
     def test_cameras(self) -> None:
-        """Each camera is there by its name, in order, and has not been opened."""
+        """Each camera can be found by its name, in order, and has not been opened."""
         server = self.make("desk=test", "door=test")
         self.assertEqual(
             [(name, camera.state) for name, camera in server.cameras.items()], [("desk", "closed"), ("door", "closed")]

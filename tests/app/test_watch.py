@@ -54,7 +54,7 @@ class WatchTests(SynchronousTestCase):
         return str(error)
 
     def test_newest(self) -> None:
-        """Each turn gives the newest frame; those that came meanwhile are skipped."""
+        """Each iteration gives the newest frame; those that came in between are skipped."""
         frames = watch(self.clock, self.server)
         waiting = self.next(frames)
         self.server.send(gray(50, 1).message)
@@ -67,7 +67,7 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_camera(self) -> None:
-        """The camera is asked for."""
+        """The camera that was named is asked for."""
         self.next(watch(self.clock, self.server, "door")).addErrback(lambda _: None)
         self.assertEqual(messages(self.server.transport)[0], {"type": "hello", "camera": "door"})
 
@@ -83,7 +83,7 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(waiting).sequence, 1)
 
     def test_unknown_host(self) -> None:
-        """A host that is not known is raised in the words of the command, and not tried for ever."""
+        """An unknown host is an error with the same message as the command's, and is not tried again."""
         self.server.error = DNSLookupError("no results")
         self.assertEqual(
             self.failure(watch(self.clock, self.server)), UNKNOWN_HOST.replace("no-such-host.invalid", "desk")
@@ -91,7 +91,7 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual(self.server.attempts, 1)
 
     def test_refused(self) -> None:
-        """So is what the server refuses."""
+        """A refusal by the server is an error, too."""
         frames = watch(self.clock, self.server, "cellar")
         waiting = self.next(frames)
         self.server.send(pack_json({"type": "refused", "reason": "there is no camera 'cellar' here"}))
@@ -117,7 +117,7 @@ class RealServerTests(TestCase):
         self.factory = ViewerServerFactory(reactor, {"desk": self.hub}, self.hub)
 
     async def serve(self, endpoint: Any) -> Any:
-        """A server; its port, which is closed at the end."""
+        """Start a server, which is closed at the end; return its port."""
         port: Any = await endpoint.listen(self.factory)
         self.addCleanup(port.stopListening)
         return port
@@ -131,7 +131,7 @@ class RealServerTests(TestCase):
             self.hub.publish(frame)
 
     async def in_thread(self, script: Callable[[], _T]) -> _T:
-        """What C{script} returns, run as scripts are: not in the reactor's thread."""
+        """Run C{script} in a thread other than the reactor's, and return its result."""
         result: _T = await deferToThread(script)
         return result
 
@@ -178,13 +178,13 @@ class RealServerTests(TestCase):
             viewer.transport.abortConnection()
 
     async def test_server_away(self) -> None:
-        """Without a server a read ends after its time, and C{problem} says why."""
+        """Without a server a read ends after the timeout, and C{problem} says why."""
         path = os.path.relpath(self.mktemp())
 
         self.assertRegex(await self.problem(f"unix:{path}"), f"^unix:{path}: .*No such file")
 
     async def problem(self, address: str) -> str:
-        """Why a client reads nothing at C{address}, when the first attempt has failed."""
+        """The client's problem at C{address}, after the first attempt has failed."""
 
         def script() -> str:
             with Client(address, timeout=0.1) as client:
@@ -195,14 +195,14 @@ class RealServerTests(TestCase):
         return await self.in_thread(script)
 
     async def test_nothing_listens(self) -> None:
-        """Where nothing listens C{problem} says so."""
+        """If nothing listens, C{problem} says so."""
         port = await self.serve(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"))
         address = f"127.0.0.1:{port.getHost().port}"
         await port.stopListening()
         self.assertEqual(await self.problem(address), f"nothing listens at {address}, is the server running?")
 
     async def test_unknown_host(self) -> None:
-        """A host that is not known is raised by the first read, and is the problem then."""
+        """For an unknown host the first read raises an error, and C{problem} says so."""
 
         def script() -> tuple[str, str, bool]:
             with Client("no-such-host.invalid", timeout=25) as client:
@@ -228,7 +228,7 @@ class ScriptTests(ProcessTestCase):
         return self.start("python", "script.py", *words)
 
     def example(self, name: str, *words: str) -> Running:
-        """One of the documents' examples."""
+        """One of the examples in docs."""
         return self.start("python", str(EXAMPLES / name), *words)
 
     async def server(self, *cameras: str) -> str:
@@ -261,7 +261,7 @@ class ScriptTests(ProcessTestCase):
             self.assertIn(line, script.output)
 
     async def test_client_without(self) -> None:
-        """Without a server a read says so after its time; without the camera it raises; with a lost one it has none."""
+        """Without a server a read fails after the timeout; without the camera it raises; with a lost one it fails."""
         address = await self.server("/dev/video63")
         script = self.script(
             "import sys, twistedcam\n"

@@ -38,7 +38,7 @@ class AttemptTests(TestCase):
         return Deferred.fromCoroutine(self.attempt.run())
 
     def step(self, times: int = 1) -> None:
-        """Let the thread work, and the reactor take its turn."""
+        """Let the thread do its work, and the reactor make its calls."""
         for _ in range(times):
             self.thread.step()
             self.reactor.advance(0)
@@ -97,7 +97,7 @@ class AttemptTests(TestCase):
             self.assertIn("CancelledError", str(self.failureResultOf(running, CameraError).value))
 
     def test_cancelled_error_while_opening(self) -> None:
-        """The same goes for opening it."""
+        """The same holds while the camera is being opened."""
 
         def open_camera() -> ICamera:
             raise asyncio.CancelledError
@@ -112,7 +112,7 @@ class CameraThreadTests(TestCase):
     """The real thread."""
 
     def test_ends(self) -> None:
-        """A stopped thread does the work it was given, and ends."""
+        """A thread that is stopped finishes its work, and ends."""
         done = threading.Event()
         thread = CameraThread()
         thread.callInThread(done.set)

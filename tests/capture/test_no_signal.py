@@ -18,7 +18,7 @@ CARD = Card("desk", "gone", 1_795_487_331.0, 320, 240, (ENCODING_JPEG,))
 
 
 class NoSignalTests(TestCase):
-    """Cards with the clock and the reactor's threads under control."""
+    """Cards, with a clock and threads that the test controls."""
 
     def setUp(self) -> None:
         self.reactor = SteppedReactor()
@@ -36,7 +36,7 @@ class NoSignalTests(TestCase):
         return no_signal_card(*args)
 
     def run_for(self, seconds: int) -> None:
-        """Let time pass, in which threads work as well."""
+        """Let time pass, while threads do their work."""
         self.reactor.pool.step()
         for _ in range(seconds * 8):
             self.reactor.advance(0.125)
@@ -85,7 +85,7 @@ class NoSignalTests(TestCase):
         self.assertEqual(len(self.published), 1)
 
     def test_stopped_while_drawing(self) -> None:
-        """A card that is drawn when it is no longer wanted is not published, and the next start is not disturbed."""
+        """A card that is finished when it is no longer wanted is not published, and does not disturb the next start."""
         self.cards.start()
         self.cards.stop()
         self.cards.start()

@@ -1,4 +1,4 @@
-"""Devices, video files and URLs through OpenCV, and devices that are not there."""
+"""Devices, video files and URLs through OpenCV, and missing devices."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class DeviceTests(TestCase):
     """Devices that cannot be opened."""
 
     def test_missing(self) -> None:
-        """The error of a missing device says so to those who look at the picture."""
+        """The error of a missing device says so: viewers see it in the picture."""
         with self.assertRaisesRegex(CameraError, "^/dev/video63: no such camera, is it plugged in\\?$"):
             parse_source("63").open()
 
     def test_no_camera(self) -> None:
-        """A device that is no camera is an error, too."""
+        """A device that is not a camera is an error, too."""
         with self.assertRaisesRegex(CameraError, "cannot be opened"):
             parse_source("/dev/null").open()
 
@@ -131,7 +131,7 @@ class FakeVideoCapture:
 
 
 class DeviceTestCase(TestCase):
-    """A test of a V4L2 device that we play."""
+    """A test with a V4L2 device that the test plays."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -174,7 +174,7 @@ class TimeOfCaptureTests(DeviceTestCase):
 
 
 class LossTests(DeviceTestCase):
-    """What is said of a source that gives no more pictures."""
+    """The errors of sources that give no more pictures."""
 
     def test_device(self) -> None:
         """A device is named by its path."""
@@ -204,7 +204,7 @@ class ModeTests(DeviceTestCase):
         return self.capture.settings, camera.retrieve()
 
     def test_nothing(self) -> None:
-        """Without a wish nothing is set."""
+        """If no mode is asked for, nothing is set."""
         self.assertEqual(self.asked(Mode())[0], {})
 
     def test_size_and_rate(self) -> None:

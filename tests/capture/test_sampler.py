@@ -24,7 +24,7 @@ class SamplerTests(TestCase):
         return Sampler(lambda: self.wanted, Settings(fps=fps), lambda: self.now, lambda: self.now + 1000)
 
     def test_captured(self) -> None:
-        """A picture's time of capture is given by the wall clock, however long ago it was."""
+        """A picture's time of capture is converted to the wall clock, however long ago it was taken."""
         camera = FakeCamera()
         camera.now = lambda: self.now - 0.25
         sample = self.sampler().sample(camera, 1)
@@ -56,7 +56,7 @@ class SamplerTests(TestCase):
         self.assertIsNotNone(self.sampler(fps=1).sample(camera, 1).picture)
 
     def test_broken(self) -> None:
-        """A broken picture is counted, and what is wrong with it is told."""
+        """A broken picture is counted, and the problem is reported."""
         for picture, problem in (
             (np.zeros((0, 5, 3), np.uint8), "shape (0, 5, 3)"),
             (None, "not a numpy array"),
@@ -73,7 +73,7 @@ class SamplerTests(TestCase):
         self.assertEqual(self.sampler().sample(Breaking(), 1), Sample(1, problem="torn"))
 
     def test_lost(self) -> None:
-        """The error of a lost camera is raised."""
+        """The error of a lost camera is passed on."""
         camera = FakeCamera()
         camera.error = CameraError("unplugged")
         self.assertRaisesRegex(CameraError, "unplugged", self.sampler().sample, camera, 1)

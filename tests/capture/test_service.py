@@ -28,7 +28,7 @@ EPOCH = 1_795_487_331.0
 
 
 class SteppedCaptureTests(TestCase):
-    """Capture with its clocks, its threads and its camera under control."""
+    """Capture, with clocks, threads and a camera that the test controls."""
 
     def setUp(self) -> None:
         self.reactor = SteppedReactor()
@@ -81,7 +81,7 @@ class SteppedCaptureTests(TestCase):
         return counting
 
     def step(self, times: int = 1) -> None:
-        """Let the newest thread and the reactor's pool do a piece of work each, and the reactor take its turn."""
+        """Let the newest thread and the reactor's pool do a piece of work each, and the reactor make its calls."""
         for _ in range(times):
             self.threads[-1].step()
             self.reactor.pool.step()
@@ -144,7 +144,7 @@ class SteppedCaptureTests(TestCase):
         self.assertTrue(self.threads[0].stopped)
 
     def test_lingers(self) -> None:
-        """For a viewer who comes back within 5 s the camera is still open."""
+        """For a viewer that comes back within 5 s the camera is still open."""
         self.capture()
         outlet = self.hubs["jpeg"].attach(self.sink)
         self.step(3)
@@ -242,7 +242,7 @@ class SteppedCaptureTests(TestCase):
         self.assertEqual({(card.state, card.since) for card in cards}, {(NO_SIGNAL, EPOCH + 5)})
 
     def test_late_picture_counts_nothing(self) -> None:
-        """A picture that comes after its camera was given up takes no number, and nothing counts it."""
+        """A picture that comes after its camera was given up takes no number and is not counted."""
         large = np.zeros((96, 128, 3), np.uint8)
         self.make_camera = lambda: FakeCamera(np.zeros((48, 64, 3), np.uint8), large)
         capture = self.capture()
@@ -271,7 +271,7 @@ class SteppedCaptureTests(TestCase):
         self.assertEqual(self.states()[-1], LIVE)
 
     def test_unforeseen_failure(self) -> None:
-        """A camera that fails unexpectedly is lost like any other, and the traceback is logged once."""
+        """A camera that fails with an unexpected exception is lost like any other, and the traceback is logged once."""
         self.capture()
         self.hubs["jpeg"].attach(self.sink)
         self.step(2)

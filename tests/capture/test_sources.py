@@ -1,4 +1,4 @@
-"""What --camera may name."""
+"""The sources that --camera accepts."""
 
 from __future__ import annotations
 

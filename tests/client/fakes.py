@@ -1,4 +1,4 @@
-"""A server in memory, which the test plays."""
+"""A server in memory, played by the test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOST = Failure(ConnectionDone())
 
 
 def gray(lightness: int, sequence: int = 0, captured: float = 0.0, camera: str = "desk", **state: Any) -> Frame:
-    """A frame of one gray."""
+    """A frame of a single gray."""
     return stamp(encode_jpeg(np.full((48, 64, 3), lightness, np.uint8)), camera, sequence, captured, **state)
 
 
@@ -51,7 +51,7 @@ class FakeServer:
         return "desk:9999"
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Do as the attributes say."""
+        """Connect, fail or wait, as the attributes say."""
         self.attempts += 1
         if not self.answers:
             return Deferred(self._cancel)
@@ -65,11 +65,11 @@ class FakeServer:
         self.cancelled += 1
 
     def send(self, *content: bytes) -> None:
-        """The client receives C{content}."""
+        """Let the client receive C{content}."""
         self.protocol.dataReceived(b"".join(content))
 
     def lose(self) -> None:
-        """The connection is lost, if there is one."""
+        """Lose the connection, if there is one."""
         if self.protocol is not None:
             self.protocol.connectionLost(LOST)
             self.protocol = None

@@ -21,7 +21,7 @@ class ParseTests(SynchronousTestCase):
     """Hosts, ports, IPv6 and endpoint strings."""
 
     def test_hosts(self) -> None:
-        """A host may have a port; an IPv6 address with a port has brackets, and may do without them otherwise."""
+        """A host may have a port; an IPv6 address needs brackets only if it has one."""
         for text, host, port in (
             ("desk", "desk", 9999),
             ("desk:80", "desk", 80),
@@ -63,7 +63,7 @@ class ParseTests(SynchronousTestCase):
 
 
 class EndpointTests(SynchronousTestCase):
-    """What is connected to."""
+    """The endpoints that addresses stand for."""
 
     def test_host(self) -> None:
         """A host and a port."""
@@ -96,7 +96,7 @@ class EndpointTests(SynchronousTestCase):
 
 
 class CredentialsTests(SynchronousTestCase):
-    """What a viewer is admitted with."""
+    """The credentials that addresses bring along."""
 
     def test_kinds(self) -> None:
         """None, a key over TLS, or a password; no representation shows a secret."""

@@ -1,4 +1,4 @@
-"""The viewer's program, in memory: the test plays the server and the display, and moves the clock."""
+"""The viewer as a service, in memory: the test plays the server and the display, and advances the clock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from twistedcam.testing import RecordingDisplay
 
 
 class ProgramTestCase(TestCase):
-    """A program of which everything is the test's."""
+    """A viewer whose surroundings the test controls."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -40,7 +40,7 @@ class ProgramTestCase(TestCase):
         return [formatEvent(event) for event in self.events]
 
     def start(self, has_window: bool = True, **options: Any) -> Program:
-        """The program, started."""
+        """The viewer, started."""
         config = ClientConfig(address=Address(endpoint=self.server), **options)
         display = self.display if has_window else None
         program = Program(config, self.clock, self.clock.seconds, self.clock.seconds, self.statuses.append, display)
@@ -54,7 +54,7 @@ class ProgramTestCase(TestCase):
         return program
 
     def finish(self, program: Program) -> None:
-        """Stop the program, twice: nothing is left in the clock."""
+        """Stop the viewer, twice; nothing is left in the clock."""
         program.stopService()
         self.server.lose()
         program.stopService()
@@ -91,14 +91,14 @@ class WindowTests(ProgramTestCase):
         self.assertEqual(self.statuses, [0])
 
     def test_closed(self) -> None:
-        """Closing the window is the end, with status 0."""
+        """Closing the window ends the viewer, with status 0."""
         self.start()
         self.display.open = False
         self.clock.advance(0.02)
         self.assertEqual(self.statuses, [0])
 
     def test_status(self) -> None:
-        """The overlay tells camera, state, rate, age, and what was dropped on the way or not shown."""
+        """The overlay shows camera, state, rate, age, and how many frames were dropped or not shown."""
         program = self.start()
         ping = messages(self.server.transport)[-1]
         self.server.send(pack_json({"type": "pong", "sent": ping["sent"], "clock": 5000.0}))
@@ -112,7 +112,7 @@ class WindowTests(ProgramTestCase):
         self.assertEqual(program._status(newest), ["desk: live", "1.5 fps", "age 500 ms", "4 frames dropped"])
 
     def test_reconnecting(self) -> None:
-        """When the server goes the picture says so; when it is back an old picture is not taken for a new one."""
+        """When the server is lost the picture says so; when it is back, the old picture is not taken for a new one."""
         program = self.start()
         self.give(100)
         self.server.error = ConnectionRefusedError()
@@ -129,7 +129,7 @@ class WindowTests(ProgramTestCase):
         self.assertTrue(self.shows(120))
 
     def test_next_camera(self) -> None:
-        """Key n goes on to the server's next camera, and round to the first; a new connection stays with it."""
+        """Key n switches to the server's next camera, after the last to the first; a new connection keeps it."""
         program = self.start()
         self.server.send(pack_json({"type": "cameras", "cameras": ["desk", "door"]}))
         self.give(100)
@@ -157,7 +157,7 @@ class WindowTests(ProgramTestCase):
 
     @needs("av")
     def test_record(self) -> None:
-        """Key r records until it is pressed again, and the picture says so meanwhile."""
+        """Key r records until it is pressed again, and the picture says so."""
         program = self.start()
         self.press("r")
         self.assertFalse(program.recorder.is_recording)  # there is no picture yet
@@ -176,7 +176,7 @@ class WindowTests(ProgramTestCase):
 
     @needs("av")
     def test_recording_fails(self) -> None:
-        """With a window a recording that cannot go on is told in it, and is not the end."""
+        """With a window, a recording that cannot go on is reported in it, and the viewer goes on."""
         self.start(record=os.path.abspath("gone/video.mkv"))
         self.give(100)
         self.clock.advance(0.02)
@@ -188,7 +188,7 @@ class HeadlessTests(ProgramTestCase):
     """Without a window."""
 
     def test_frames(self) -> None:
-        """After so many frames it ends with status 0, and says what it saw."""
+        """After the number of frames asked for it ends with status 0, and reports what it saw."""
         program = self.start(has_window=False, frames=3)
         for _ in range(5):
             self.give(100)
@@ -199,7 +199,7 @@ class HeadlessTests(ProgramTestCase):
         self.assertEqual(self.lines()[-1], "3 frames in 2.5 s, 0.80 fps, 0 dropped, age unknown")
 
     def test_snapshot(self) -> None:
-        """A snapshot of the first frame is the end; that it shows a card is said."""
+        """A snapshot of the first frame ends the viewer; if it shows a card, the log says so."""
         path = os.path.abspath(self.mktemp() + ".jpg")
         self.start(has_window=False, snapshot=path)
         card = gray(50, 1, state=NO_SIGNAL, reason="no such camera", since=0.0)
@@ -214,7 +214,7 @@ class HeadlessTests(ProgramTestCase):
         self.assertEqual(self.statuses, [1])
 
     def test_time_lapse(self) -> None:
-        """Pictures are written every so many seconds."""
+        """Pictures are written at the interval asked for."""
         self.start(has_window=False, snapshot_every=2.0)
         for _ in range(5):
             self.give(100)
@@ -223,7 +223,7 @@ class HeadlessTests(ProgramTestCase):
 
     @needs("av")
     def test_record(self) -> None:
-        """A recording goes on until the end."""
+        """A recording goes on until the viewer ends."""
         path = os.path.abspath(self.mktemp() + ".mkv")
         program = self.start(has_window=False, record=path, frames=2)
         for _ in range(2):
@@ -234,7 +234,7 @@ class HeadlessTests(ProgramTestCase):
 
     @needs("av")
     def test_recording_fails(self) -> None:
-        """A recording that cannot be made is the end, with status 1."""
+        """A recording that cannot be made ends the viewer, with status 1."""
         self.start(has_window=False, record=os.path.abspath("gone/video.mkv"))
         self.give(100)
         self.assertEqual(self.statuses, [1])
@@ -249,14 +249,14 @@ class HeadlessTests(ProgramTestCase):
         self.assertEqual((shown.getvalue(), self.statuses), ("desk\ndoor\n", [0]))
 
     def test_refused(self) -> None:
-        """What another attempt would not change ends with status 1 and one line."""
+        """An error that another attempt would not change ends the viewer with status 1 and one line."""
         self.start(has_window=False, camera="cellar")
         self.server.send(pack_json({"type": "refused", "reason": "there is no camera 'cellar' here"}))
         self.assertEqual(self.statuses, [1])
         self.assertIn("the server refuses us: there is no camera 'cellar' here", self.lines())
 
     def test_unknown_host(self) -> None:
-        """A host that is not known ends with status 1 and advice."""
+        """An unknown host ends the viewer with status 1 and advice."""
         self.server.error = DNSLookupError("no results")
         self.start(has_window=False)
         self.assertEqual(self.statuses, [1])

@@ -1,4 +1,4 @@
-"""One connection: what is said to the server, and what is made of servers of every kind."""
+"""One connection: what is sent to the server, and how servers of every kind are treated."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ConnectionTests(TestCase):
         self.session = self.make_session()
 
     def make_session(self, **options: Any) -> Session:
-        """A session that keeps what it is told."""
+        """A session that keeps what it reports."""
         return Session(self.clock.seconds, self.frames.append, self.failures.append, **options)
 
     def connect(self, **options: Any) -> tuple[ServerConnection, StringTransport]:
@@ -70,7 +70,7 @@ class ConnectionTests(TestCase):
         self.assertEqual(pings, 4)
 
     def test_newest_frame(self) -> None:
-        """Frames are handed on as they come, and the newest is kept."""
+        """Frames are passed on as they come, and the newest is kept."""
         connection, _ = self.connect()
         connection.dataReceived(frame(1) + frame(2))
         self.assertEqual([got.sequence for got in self.frames], [1, 2])
@@ -78,7 +78,7 @@ class ConnectionTests(TestCase):
         self.assertEqual((self.session.received, self.session.dropped), (2, 0))
 
     def test_dropped(self) -> None:
-        """Gaps in the numbers are frames dropped; a server that begins anew has dropped none."""
+        """Gaps in the numbers are dropped frames; a server that was restarted has dropped none."""
         connection, _ = self.connect()
         connection.dataReceived(frame(1) + frame(5) + frame(6))
         self.assertEqual(self.session.dropped, 3)
@@ -88,7 +88,7 @@ class ConnectionTests(TestCase):
         self.assertEqual(self.session.dropped, 3)
 
     def test_age(self) -> None:
-        """A frame's age is by the server's clock, wherever ours stands."""
+        """A frame's age is measured by the server's clock, whatever ours says."""
         connection, _ = self.connect()
         connection.dataReceived(frame(1, captured=5000.0))
         self.assertIsNone(self.frames[0].age)
@@ -101,7 +101,7 @@ class ConnectionTests(TestCase):
         self.assertIsNone(Frame.from_jpeg(JPEG).age)
 
     def test_age_after_the_clock_was_set(self) -> None:
-        """When the server's clock is set, no wrong age is told: none until the next pong, and then the right one."""
+        """When the server's clock is set, no wrong age is reported: none until the next pong, then the right one."""
         for jump in (-3600.0, 3600.0):
             connection, _ = self.connect()
             start = self.clock.seconds()
@@ -125,7 +125,7 @@ class ConnectionTests(TestCase):
         self.assertEqual(self.session.fps(), 0)
 
     def test_states(self) -> None:
-        """Connecting, connected, reconnecting; and the reason is told."""
+        """The states are connecting, connected and reconnecting, each with its reason."""
         self.assertEqual(self.session.state, CONNECTING)
         self.session.disconnected("refused")
         self.assertEqual((self.session.state, self.session.problem), (CONNECTING, "refused"))
@@ -148,7 +148,7 @@ class ConnectionTests(TestCase):
         self.assertEqual(self.session.problem, self.failures[0])
 
     def test_broken_frame(self) -> None:
-        """A broken frame is counted and passed over; the next one is shown."""
+        """A broken frame is counted and skipped; the next one is shown."""
         connection, transport = self.connect()
         connection.dataReceived((GOLDEN / "broken-jpeg.wire").read_bytes())
         self.assertEqual((self.session.broken, [got.sequence for got in self.frames]), (1, [8]))
@@ -165,7 +165,7 @@ class ConnectionTests(TestCase):
         return reason
 
     def test_web_server(self) -> None:
-        """A web server is known by what it answers, and our hello makes it answer."""
+        """A web server is recognized by its answer, and our hello makes it answer."""
         self.assertIn(
             "no camstream server, it says 'HTTP/1.1'", self.failure((GOLDEN / "web-server.wire").read_bytes())
         )
@@ -179,11 +179,11 @@ class ConnectionTests(TestCase):
         self.assertIn("limit is 1000", self.failure(PREFIX.pack(1001), max_message_bytes=1000))
 
     def test_garbage(self) -> None:
-        """A message of no known kind is the end."""
+        """A message of an unknown kind ends the connection."""
         self.assertIn("byte 47", self.failure((GOLDEN / "garbage.wire").read_bytes()))
 
     def test_refused(self) -> None:
-        """What the server says when it refuses us is what the user is told."""
+        """The reason that the server gives for a refusal is shown to the user."""
         reason = self.failure(pack_json({"type": "refused", "reason": "there is no camera 'x' here"}))
         self.assertEqual(reason, "the server refuses us: there is no camera 'x' here")
 
@@ -197,7 +197,7 @@ class ConnectionTests(TestCase):
         self.assertEqual(self.session.problem, "the server refuses us: 2 are watching")
 
     def test_strange_pongs(self) -> None:
-        """Pongs that answer nothing, or tell no time, are the end and no crash."""
+        """Pongs that answer no ping, or have no valid time, end the connection without a crash."""
         for pong in (
             b'{"type":"pong"}',
             b'{"type":"pong","sent":-5.0,"clock":1}',
@@ -222,7 +222,7 @@ class ConnectionTests(TestCase):
         self.assertEqual(self.frames, [])
 
     def test_pickles_until_the_hello_is_read(self) -> None:
-        """Pickles from before the server read our hello are passed over unread."""
+        """Pickles that were sent before the server read our hello are ignored."""
         connection, transport = self.connect()
         connection.dataReceived(pack(b"\x80\x04 whatever") + frame(1))
         self.clock.advance(5)
@@ -239,7 +239,7 @@ class ConnectionTests(TestCase):
         self.assertEqual(self.session.broken, 1)
 
     def test_silent_server(self) -> None:
-        """A server that answered pings and falls silent is given up within 5 s: its host may be gone."""
+        """A server that answered pings and falls silent is disconnected within 5 s: its host may be gone."""
         connection, transport = self.connect()
         connection.dataReceived(pack_json({"type": "pong", "sent": 0.0, "clock": 1.0}))
         self.clock.pump([1] * 3)
@@ -251,13 +251,13 @@ class ConnectionTests(TestCase):
         self.assertIn("nothing was heard", self.session.problem)
 
     def test_server_without_pongs(self) -> None:
-        """A server that never answers pings, as the tutorial's, is not given up for its silence."""
+        """A server that never answers pings, such as the tutorial's, is not disconnected for its silence."""
         _, transport = self.connect()
         self.clock.pump([1] * 100)
         self.assertFalse(transport.disconnected)
 
     def test_stopped(self) -> None:
-        """After the end nothing is taken, told or complained of."""
+        """After the end nothing is accepted, reported or logged."""
         connection, _ = self.connect()
         self.session.stop()
         connection.dataReceived(frame(1) + pack(b"x"))

@@ -21,7 +21,7 @@ class ExplainTests(SynchronousTestCase):
     """Why an attempt failed, in words."""
 
     def test_reasons(self) -> None:
-        """Each reason is one line; only an unknown host makes another attempt useless."""
+        """Each reason is one line; only an unknown host is final."""
         for error, text, final in (
             (DNSLookupError("no results"), UNKNOWN, True),
             (ValueError("invalid hostname: desk:99"), UNKNOWN, True),
@@ -62,7 +62,7 @@ class ConnectorTests(SynchronousTestCase):
         self.assertEqual(self.failures, [])
 
     def test_unknown_host(self) -> None:
-        """A host that is not known ends the session; after a connection it is tried again: the network may be down."""
+        """An unknown host ends the session; after a connection it is tried again: the network may be down."""
         self.server.error = DNSLookupError("no results")
         self.connector.startService()
         self.assertEqual((self.failures, self.session.problem), ([UNKNOWN], UNKNOWN))
@@ -75,7 +75,7 @@ class ConnectorTests(SynchronousTestCase):
         self.assertEqual(self.session.state, RECONNECTING)
 
     def test_stopped_while_connecting(self) -> None:
-        """An attempt that is given up because we stop is no problem, and leaves nothing in the clock."""
+        """An attempt that is cancelled because we stop is not reported, and leaves nothing in the clock."""
         self.server.answers = False
         self.connector.startService()
         self.successResultOf(self.connector.stopService())
@@ -99,7 +99,7 @@ class ConnectorTests(SynchronousTestCase):
         address = Address(endpoint=self.server, make_credentials=lambda: PasswordCredentials("me", "secret"))
         connector = Connector(self.clock, address, self.session, "desk", 1000, adapt=False)
         connector.startService()
-        # In memory, too, there is no TLS: nothing of the password is sent.
+        # There is no TLS in memory either, so the password is not sent.
         self.assertEqual(self.server.transport.value(), b"")
         self.assertIn("a password is not sent to another machine without TLS", self.failures[0])
         connector = Connector(self.clock, Address(endpoint=self.server), self.session, "desk", 1000, adapt=False)

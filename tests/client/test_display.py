@@ -20,13 +20,13 @@ class CheckTests(TestCase):
     """Whether a window can open here."""
 
     def test_no_display(self) -> None:
-        """Without a display that is said, where Qt would end the process."""
+        """Without a display there is an error, instead of Qt ending the process."""
         self.patch(sys, "platform", "linux")
         self.patch(os, "environ", {})
         self.assertRaisesRegex(DisplayError, "DISPLAY is not set", check_display)
 
     def test_dead_display(self) -> None:
-        """A display that nothing answers at is one line as well."""
+        """A display at which nothing answers is an error of one line as well."""
         self.patch(sys, "platform", "linux")
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
@@ -48,7 +48,7 @@ class OpenCVDisplayTests(TestCase):
     """The real window, where it needs no screen."""
 
     def test_before_the_first_picture(self) -> None:
-        """Until something is shown there is no window, which is open all the same, and may be closed."""
+        """Until something is shown there is no window; it counts as open all the same, and may be closed."""
         self.patch(display, "check_display", lambda: None)
         self.patch(os, "environ", dict(os.environ))
         window = OpenCVDisplay("test")

@@ -13,7 +13,7 @@ from twistedcam.frame import Frame
 
 
 class FileNamesTests(SynchronousTestCase):
-    """Paths that no file has yet."""
+    """Paths at which no file exists yet."""
 
     def setUp(self) -> None:
         self.folder = self.mktemp()
@@ -22,7 +22,7 @@ class FileNamesTests(SynchronousTestCase):
         self.names = FileNames(self.folder, lambda: self.now)
 
     def name(self, camera: str = "desk", suffix: str = ".jpg") -> str:
-        """The name for a frame, whose file is then made."""
+        """The name for a frame; the file is made, too."""
         path = self.names.new_path(Frame(b"", camera=camera), suffix)
         Path(path).write_bytes(b"")
         self.assertEqual(os.path.dirname(path), self.folder)

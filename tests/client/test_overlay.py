@@ -26,19 +26,19 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual(self.lines(state=NO_SIGNAL)[0], "desk: no-signal")
 
     def test_unknown(self) -> None:
-        """A server that tells no camera is named by its address; an age that is not known is called so."""
+        """A server that does not name its camera is shown by its address; an unknown age is called unknown."""
         self.assertEqual(self.lines(camera="", captured=None)[::2], ["host:9999: live", "age unknown"])
 
     def test_scaled(self) -> None:
-        """That a picture was made smaller is said."""
+        """If a picture was made smaller, the overlay says so."""
         self.assertEqual(self.lines(scale=4)[4:], ["1/4 of the width: the link is slow"])
 
 
 class NoticeTests(SynchronousTestCase):
-    """Why there is nothing current to see."""
+    """Why no current picture is shown."""
 
     def test_notice(self) -> None:
-        """The state and its reason, while there is no connection; that a picture is waited for; or nothing."""
+        """The state and its reason without a connection, a line before the first picture, otherwise nothing."""
         for state, problem, has_picture, text in (
             (CONNECTING, "", False, "connecting: host:9999"),
             (CONNECTING, "refused", False, "connecting: refused"),

@@ -38,7 +38,7 @@ class RecorderTests(TestCase):
             self.clock.advance(1)
 
     def test_from_the_first_frame(self) -> None:
-        """With a path it records from the first frame to the end, and says then what it has."""
+        """With a path it records from the first frame to the end, and then reports what it has recorded."""
         recorder = self.recorder(self.path)
         self.assertTrue(verifyObject(IOutput, recorder))
         self.assertEqual((recorder.is_recording, recorder.status), (False, ""))

@@ -1,4 +1,4 @@
-"""The line at the end."""
+"""The line that is logged at the end."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ReportTests(SynchronousTestCase):
         return [formatEvent(event) for event in self.events]
 
     def test_report(self) -> None:
-        """It tells once how many frames came, how fast, how many were missed, and how old they were."""
+        """It reports once how many frames came, at which rate, how many were dropped, and how old they were."""
         self.assertTrue(verifyObject(IOutput, self.report))
         self.clock.advance(100)
         self.session.connected()

@@ -14,11 +14,11 @@ class ServerClockTests(SynchronousTestCase):
     """The server's clock, from pings."""
 
     def test_unknown(self) -> None:
-        """Before a pong nothing is known."""
+        """Before the first pong the time is unknown."""
         self.assertIsNone(ServerClock().offset)
 
     def test_least_round_trip_wins(self) -> None:
-        """Of several pongs the quickest is believed, however late the others were on one way."""
+        """Of several pongs the quickest is used, however late the others were in one direction."""
         clock = ServerClock()
         for outward, back in ((0.2, 0.0), (0.0, 0.3), (0.005, 0.005), (0.1, 0.3)):
             clock.add(sent=10.0, clock=1000.0 + outward, received=10.0 + outward + back)
@@ -26,7 +26,7 @@ class ServerClockTests(SynchronousTestCase):
         self.assertAlmostEqual(clock.offset, 990.0)
 
     def test_clock_set(self) -> None:
-        """When the server's clock is set, the next pong is believed and all earlier ones forgotten."""
+        """When the server's clock is set, the next pong is used and all earlier ones are forgotten."""
         clock = ServerClock()
         for second in range(5):
             clock.add(second, 1000.0 + second, second + 0.001)
@@ -83,7 +83,7 @@ class SessionTests(SynchronousTestCase):
         self.assertEqual(self.session.fps(), 4.0)
 
     def test_age(self) -> None:
-        """The age is by the server's clock, and goes on while time does."""
+        """The age is measured by the server's clock, and grows with time."""
         self.session.connected()
         self.clock.advance(10)
         self.session.pong(sent=9.5, clock=5000.0)
@@ -103,7 +103,7 @@ class SessionTests(SynchronousTestCase):
         self.assertEqual((self.session.cameras, self.told), (("desk", "door"), 1))
 
     def test_over(self) -> None:
-        """After its end nothing is taken or reported."""
+        """After its end nothing is accepted or reported."""
         self.session.stop()
         self.session.receive(gray(50).payload)
         self.session.cameras_received(("desk",))

@@ -45,7 +45,7 @@ class SnapshotTests(TestCase):
         self.assertEqual(image.shape, (24, 32, 3))
 
     def test_disk_full(self) -> None:
-        """When writing fails half-way it is told, the old file is as it was, and no half one is left."""
+        """When writing fails half-way that is reported, the old file is unchanged, and no partial file is left."""
         Path(self.path).write_bytes(b"old")
 
         def fail(*args: object) -> None:
@@ -58,7 +58,7 @@ class SnapshotTests(TestCase):
         self.assertEqual(os.listdir(self.folder), ["picture.jpg"])
 
     def test_no_folder(self) -> None:
-        """A folder that is gone is told."""
+        """A missing folder is reported."""
         self.assertRaises(SnapshotError, snapshot.write, FRAME, os.path.join(self.folder, "gone", "x.jpg"))
 
     def test_check_path(self) -> None:
@@ -112,7 +112,7 @@ class OutputTests(TestCase):
         self.assertEqual(self.written, 0)
 
     def test_stopped(self) -> None:
-        """After it was stopped nothing is written."""
+        """After the stop nothing is written."""
         self.output.stop()
         self.output.frame(FRAME)
         self.assertFalse(os.path.exists(self.path))

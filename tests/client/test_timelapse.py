@@ -1,4 +1,4 @@
-"""Pictures in files of their own."""
+"""Time-lapses: pictures, each in a file of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TimeLapseTests(SynchronousTestCase):
         self.output = TimeLapse(self.clock.seconds, 10, FileNames(self.folder, self.clock.seconds))
 
     def give(self, *seconds: float) -> int:
-        """Frames at these times after one another; how many pictures there are then."""
+        """Give frames at these times, one after the other; return how many pictures there are then."""
         for sequence, passed in enumerate(seconds):
             self.clock.advance(passed)
             self.output.frame(gray(50, sequence))
@@ -40,7 +40,7 @@ class TimeLapseTests(SynchronousTestCase):
         self.output.stop()
 
     def test_cards(self) -> None:
-        """A card is no picture, and does not delay the next one."""
+        """A card is not written, and does not delay the next picture."""
         self.output.frame(Frame(b"\xff", state=NO_SIGNAL))
         self.assertEqual(self.give(1), 1)
 

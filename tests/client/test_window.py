@@ -66,25 +66,25 @@ class WindowTests(SynchronousTestCase):
         return [round(float(image.mean())) for image in self.display.images[1:]]
 
     def test_opens_before_there_is_a_picture(self) -> None:
-        """The window is there at once."""
+        """The window opens at once."""
         self.assertEqual(len(self.display.images), 1)
 
     def test_shown_at_once(self) -> None:
-        """A frame is shown in the same turn, not at the next look for keys."""
+        """A frame is shown in the next iteration of the reactor, not only when keys are next checked."""
         self.window.frame(gray(50))
         self.clock.advance(0)
         self.assertEqual(self.lightness(), [50])
         self.assertEqual(self.window.shown, 1)
 
     def test_only_the_newest(self) -> None:
-        """Of several frames in one turn only the last is decoded and shown."""
+        """Of several frames in one iteration of the reactor only the last is decoded and shown."""
         for lightness in (50, 60, 70):
             self.window.frame(gray(lightness))
         self.clock.advance(0)
         self.assertEqual((self.lightness(), self.window.shown), ([70], 1))
 
     def test_broken_frame(self) -> None:
-        """A frame that cannot be decoded is passed over."""
+        """A frame that cannot be decoded is skipped."""
         self.window.frame(Frame(b"\xff\xd8", width=1, height=1))
         self.clock.advance(0)
         self.window.frame(gray(50))
@@ -112,20 +112,20 @@ class WindowTests(SynchronousTestCase):
         self.assertEqual((self.quits, self.lightness()), (1, []))
 
     def test_closed_while_nothing_comes(self) -> None:
-        """Without frames it is noticed as well."""
+        """A closed window is noticed without frames as well."""
         self.display.open = False
         self.clock.advance(0.1)
         self.assertEqual(self.quits, 1)
 
     def test_full_screen(self) -> None:
-        """f fills the screen, and again gives it back."""
+        """f fills the screen, and f again restores the window."""
         self.press("f")
         self.assertTrue(self.display.full_screen)
         self.press("f")
         self.assertFalse(self.display.full_screen)
 
     def test_overlay(self) -> None:
-        """i writes the status over the picture, enlarged where it is too small to write on, and again takes it away."""
+        """i writes the status over the picture, enlarged if it is too small to write on, and i again removes it."""
         self.window.frame(gray(50))
         self.clock.advance(0)
         self.press("i")
@@ -135,7 +135,7 @@ class WindowTests(SynchronousTestCase):
         self.assertEqual(self.display.images[-1].shape, (48, 64, 3))
 
     def test_overlay_without_frames(self) -> None:
-        """The overlay is renewed while no frame comes, since the picture's age goes on."""
+        """The overlay is redrawn while no frame comes, since the picture's age grows."""
         self.window.frame(gray(50))
         self.press("i")
         shown = len(self.display.images)
@@ -144,7 +144,7 @@ class WindowTests(SynchronousTestCase):
         self.assertIn(len(self.display.images) - shown, (1, 2))
 
     def test_notice(self) -> None:
-        """A notice dims the picture and is written on it, when it comes and not at the next frame; so does its end."""
+        """A notice dims the picture and is written on it at once, not with the next frame; so is its removal."""
         self.window.frame(gray(150))
         self.clock.advance(0)
         self.notice = "reconnecting: nothing listens at a host with a very long name, is the server running there?"
@@ -174,7 +174,7 @@ class WindowTests(SynchronousTestCase):
         self.assertGreater(int(self.display.images[-1].max()), 200)
 
     def test_snapshot_that_fails(self) -> None:
-        """A snapshot that cannot be written is told, and the window goes on."""
+        """A snapshot that cannot be written is reported, and the window goes on."""
         self.window.frame(gray(50))
         self.clock.advance(0)
         os.rmdir(self.folder)
@@ -186,7 +186,7 @@ class WindowTests(SynchronousTestCase):
         os.mkdir(self.folder)
 
     def test_other_keys(self) -> None:
-        """Keys that mean nothing do nothing."""
+        """Keys without a meaning do nothing."""
         for key in "xyz ":
             self.press(key)
         self.assertEqual((self.quits, len(self.display.images)), (0, 1))
@@ -204,6 +204,6 @@ class WindowTests(SynchronousTestCase):
         self.assertGreater(int(self.display.images[-1].max()), 200)
 
     def test_interfaces(self) -> None:
-        """The window is an output, and its stand-in on the screen a display."""
+        """The window is an output, and the fake display is a display."""
         self.assertTrue(verifyObject(IOutput, self.window))
         self.assertTrue(verifyObject(IDisplay, self.display))

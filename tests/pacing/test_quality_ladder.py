@@ -58,7 +58,7 @@ class QualityLadderTests(SynchronousTestCase):
         self.assertEqual(set(self.pass_seconds(100)), {0})
 
     def test_slow_link(self) -> None:
-        """A viewer that takes half of them is at smaller ones within 3 s, and gets all of those."""
+        """A viewer that takes half of them gets smaller ones within 3 s, and all of those."""
         self.capacity = _FPS / 2
         self.assertEqual(self.pass_seconds(3)[-1], 1)
         del self.sink.frames[:]
@@ -71,7 +71,7 @@ class QualityLadderTests(SynchronousTestCase):
         self.assertEqual(self.pass_seconds(30)[-1], 2)
 
     def test_no_flapping(self) -> None:
-        """A link that does not change is tried with larger pictures ever more rarely."""
+        """On a link that does not change, larger pictures are tried less and less often."""
         self.capacity = _FPS / 2
         steps = self.pass_seconds(600)
         changes = sum(a != b for a, b in pairwise(steps))
@@ -86,7 +86,7 @@ class QualityLadderTests(SynchronousTestCase):
         self.assertEqual(self.pass_seconds(20)[-1], 0)
 
     def test_few_frames(self) -> None:
-        """A second with hardly any frame, as of a NO SIGNAL card, changes nothing."""
+        """A second with hardly any frames, such as those of a NO SIGNAL card, changes nothing."""
         for _ in range(50):
             self.sink.ready = False
             self.hubs[0].publish(Frame(b""))

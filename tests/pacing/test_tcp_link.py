@@ -33,7 +33,7 @@ class TCPLinkTests(TestCase):
         return self.ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
 
     def prove(self) -> None:
-        """Let ten frames pass, each wholly acknowledged when the next is due."""
+        """Let ten frames pass, each acknowledged completely when the next is due."""
         for _ in range(10):
             self.assertEqual(self.link.seconds_until_ready(), 0.0)
 
@@ -90,7 +90,7 @@ class TCPLinkTests(TestCase):
         for _ in range(20):
             waits.append(self.link.seconds_until_ready())
             self.now += waits[-1]
-        self.assertEqual(waits, sorted(waits))  # sampled ever less often
+        self.assertEqual(waits, sorted(waits))  # sampled less and less often
         self.assertLessEqual(waits[-1], 0.25)
         self.theirs.setblocking(True)
         while sent:
@@ -98,7 +98,7 @@ class TCPLinkTests(TestCase):
         self.assertEqual(self.link.seconds_until_ready(), 0.0)
 
     def test_runs_empty(self) -> None:
-        """A link that is never empty is made so now and then: its shortest round trip has to be measured."""
+        """A link that is never empty is emptied now and then: its shortest round trip has to be measured."""
         link: Any = self.link
         busy = TCPInfo(1500, min_rtt=40_000, bytes_per_second=100_000, sent_bytes=4500, window_bytes=65_536)
         link._info = lambda: busy
@@ -118,7 +118,7 @@ class TCPLinkTests(TestCase):
         self.assertTrue(self.link.fast)
 
     def test_older_kernel(self) -> None:
-        """If the kernel does not tell enough, nothing waits, but the link is not proven fast either."""
+        """If the kernel reports too little, nothing waits, but the link is not proven fast either."""
         link: Any = self.link
         link._info = lambda: None
         self.prove()
@@ -197,7 +197,7 @@ class DrainTests(TestCase):
         self.assertEqual(drain_seconds(info, 0), 0.04)  # a round trip, while the rate is not known
 
     def test_windowed_max(self) -> None:
-        """The largest value is remembered for a while, not for ever."""
+        """The largest value is remembered for a while, not forever."""
         largest = WindowedMax(0.0)
         self.assertEqual(
             [largest.add(value, at) for at, value in ((1, 9), (4, 1), (6, 2), (9, 3), (12, 1))], [9, 9, 9, 9, 3]

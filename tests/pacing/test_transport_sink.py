@@ -22,7 +22,7 @@ def frame(size: int = 100) -> Frame:
 
 
 class FakeLink:
-    """A link of which the test says when it is ready."""
+    """A link whose readiness the test decides."""
 
     def __init__(self) -> None:
         self.wait = 0.0
@@ -30,12 +30,12 @@ class FakeLink:
         self.asked = 0
 
     def seconds_until_ready(self) -> float:
-        """As C{wait} says."""
+        """Return C{wait}."""
         self.asked += 1
         return self.wait
 
     def trusted_frames(self) -> int:
-        """As C{trusted} says."""
+        """Return C{trusted}."""
         return self.trusted
 
 
@@ -49,7 +49,7 @@ class TransportSinkTests(SynchronousTestCase):
         self.sink = self.make_sink()
 
     def make_sink(self, **arguments: Any) -> TransportSink:
-        """A sink that counts in C{ready} how often it says that it is."""
+        """A sink that counts in C{ready} how often it reports that it is ready."""
 
         def on_ready() -> None:
             self.ready += 1
@@ -63,13 +63,13 @@ class TransportSinkTests(SynchronousTestCase):
         return link  # type: ignore[no-any-return]
 
     def test_interfaces(self) -> None:
-        """It has what a sink and a pull producer have, and so has the sink of the tests."""
+        """It is a sink and a pull producer, and the fake sink is a sink."""
         verifyObject(ISink, self.sink)
         verifyObject(IPullProducer, self.sink)
         verifyObject(ISink, RecordingSink())
 
     def test_one_at_a_time(self) -> None:
-        """A frame is written whole, and the next may begin when it has left; that is told once."""
+        """A frame is written whole, and the next may begin when it has left; that is reported once."""
         self.assertTrue(self.sink.may_begin())
         self.sink.begin(frame())
         self.assertEqual(self.transport.value(), frame().message)
@@ -87,7 +87,7 @@ class TransportSinkTests(SynchronousTestCase):
         self.assertEqual(self.transport.value(), frame(100_000).message)
 
     def test_render(self) -> None:
-        """What is written of a frame is up to the creator."""
+        """The creator decides which bytes of a frame are written."""
         self.transport.unregisterProducer()
         self.sink = self.make_sink(render=lambda frame: b"rendered")
         self.sink.begin(frame())
@@ -109,7 +109,7 @@ class TransportSinkTests(SynchronousTestCase):
         self.assertFalse(self.sink.send(b"pong"))
 
     def test_link_not_ready(self) -> None:
-        """While the link has no room nothing may begin; the sink says when it is to be asked again, once."""
+        """While the link has no room nothing may begin; the sink reports once when it may be asked again."""
         link = self.make_link()
         link.wait = 0.25
         self.assertFalse(self.sink.may_begin())
@@ -140,7 +140,7 @@ class TransportSinkTests(SynchronousTestCase):
         self.assertFalse(self.sink.has_stalled(PROGRESS_SECONDS + 1))
 
     def test_close(self) -> None:
-        """A sink that is closed finishes its frame, says nothing more, and stalls if that does not leave."""
+        """A sink that is closed finishes its frame, reports nothing more, and stalls if the frame does not leave."""
         self.sink.begin(frame(100_000))
         self.sink.close()
         self.assertEqual(self.transport.value(), frame(100_000).message)

@@ -21,7 +21,7 @@ THIS_MACHINE = IPv4Address("TCP", "127.0.0.1", 1)
 
 
 def frame(sequence: int, size: int = 20_000) -> Frame:
-    """A frame that the framing takes for a JPEG; its sequence number is in its bytes."""
+    """A frame that framing accepts as a JPEG; its bytes contain its sequence number."""
     return Frame(b"\xff\xd8" + sequence.to_bytes(4, "big") + bytes(size), sequence=sequence, captured=float(sequence))
 
 
@@ -51,7 +51,7 @@ class Peer(MessageReceiver):
         self.lost.callback(None)
 
     def until(self, condition: Any) -> Deferred[None]:
-        """Fires when C{condition} holds after something was received."""
+        """Return a Deferred that fires when C{condition} holds after something was received."""
         done: Deferred[None] = Deferred()
         self.awaited.append((condition, done))
         self._tell()
@@ -89,7 +89,7 @@ def connect(
 
 
 def drain(transport: StringTransport) -> list[Any]:
-    """What was sent since the last call, frames by their sequence numbers; all of it is taken to have left."""
+    """What was sent since the last call, frames by their sequence numbers; all of it then counts as having left."""
     peer = Peer()
     peer.makeConnection(StringTransport())
     peer.dataReceived(transport.value())

@@ -73,7 +73,7 @@ class ViewerConnectionTests(TestCase):
         self.assertEqual(drain(transport), [1])
 
     def test_unknown_camera(self) -> None:
-        """A hello with an unknown camera is refused with the names of those there are."""
+        """A hello with an unknown camera is refused with the names of the cameras."""
         viewer, transport = connect(self.factory)
         viewer.dataReceived(pack_json({"type": "hello", "camera": "cellar"}))
         message = json.loads(transport.value()[8:])
@@ -103,7 +103,7 @@ class ViewerConnectionTests(TestCase):
         self.assertEqual(got, [0, 2, 4, 6, 8])
 
     def test_unknown_types(self) -> None:
-        """A message of an unknown type, of a later version, is passed over."""
+        """A message of an unknown type, as of a later version, is ignored."""
         viewer, transport = connect(self.factory)
         viewer.dataReceived(pack_json({"type": "wave"}) + pack_json({}))
         self.desk.publish(frame(1))
@@ -165,7 +165,7 @@ class ViewerConnectionTests(TestCase):
         self.assertEqual(slow.reason, "it left")
 
     def test_half_a_message(self) -> None:
-        """A viewer that sends half a message and no more is disconnected; one that goes on in time is not."""
+        """A viewer that sends half a message and no more is disconnected; one that continues in time is not."""
         silent, silent_transport = connect(self.factory)
         slow, slow_transport = connect(self.factory)
         ping = pack_json({"type": "ping", "sent": 1.0})
@@ -180,7 +180,7 @@ class ViewerConnectionTests(TestCase):
         self.assertFalse(slow_transport.disconnected)
 
     def test_too_many_messages(self) -> None:
-        """A viewer that sends more than 100 messages in a second is disconnected; one that keeps to that is not."""
+        """A viewer that sends more than 100 messages in a second is disconnected; one that sends 100 is not."""
         viewer, transport = connect(self.factory)
         ping = pack_json({"type": "ping", "sent": 1.0})
         for _ in range(5):
@@ -232,7 +232,7 @@ class ViewerConnectionTests(TestCase):
 
 
 def noted(function: Any, calls: list[Any]) -> Any:
-    """C{function}, wrapped to note its arguments in C{calls}."""
+    """C{function}, wrapped so that its arguments are recorded in C{calls}."""
 
     def noting(*given: Any) -> Any:
         calls.append(*given or (None,))
@@ -293,7 +293,7 @@ class SocketTests(TestCase):
             for peer in peers:
                 await peer.until(lambda n=count, peer=peer: len(peer.frames) == n)
         self.assertEqual(len(sent), len(frames) * len(peers))
-        # Ten times until the link is fast, then for one frame of 21 to 41.
+        # Ten times until the link is fast, then for one frame in 21 to 41.
         self.assertEqual([len(asked) for asked in links], [11] * len(peers))
         self.assertEqual(len({id(message) for message in sent}), len(frames))
 

@@ -46,7 +46,7 @@ class ViewerServerFactoryTests(TestCase):
         return factory
 
     def test_full(self) -> None:
-        """A viewer above the limit is told so, and to come again; when one has gone there is a place."""
+        """A viewer above the limit is told to try again later; when another has left there is a place."""
         factory = self.start()
         self.admission.viewers.limit = 2
         first, _ = connect(factory)
@@ -77,7 +77,7 @@ class ViewerServerFactoryTests(TestCase):
         self.assertEqual(transport.value(), frame(1).message)
 
     def test_counted_elsewhere(self) -> None:
-        """Places that are taken over HTTP count, too."""
+        """Places that are taken over HTTP count as well."""
         factory = self.start()
         self.admission.viewers.limit = 1
         place = self.admission.viewers.take()

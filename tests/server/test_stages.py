@@ -75,7 +75,7 @@ class AuthenticatingTests(StageTestCase):
     """A viewer that has to be let in."""
 
     def test_nothing_before_a_hello(self) -> None:
-        """Nothing is sent before a good hello, whatever else is said; then frames are."""
+        """Nothing is sent before a good hello, whatever else is received; then frames are."""
         viewer, transport = connect(self.factory)
         self.hub.publish(frame(1))
         viewer.dataReceived(pack_json({"type": "ping", "sent": 1.0}) + pack_json({"type": "wave"}))
@@ -118,7 +118,7 @@ class AuthenticatingTests(StageTestCase):
         self.assertIn(b"passwords are accepted over TLS only", transport.value())
 
     def test_wrong_password(self) -> None:
-        """A viewer with a wrong password is told so, and not to try again, but only after a moment."""
+        """A viewer with a wrong password is told so after a delay, and not to try again."""
         viewer, transport = connect(self.factory)
         viewer.dataReceived(BAD)
         self.assertEqual(transport.value(), b"")
@@ -154,7 +154,7 @@ class AuthenticatingTests(StageTestCase):
         self.assert_nothing_left()
 
     def test_full(self) -> None:
-        """A viewer that is let in and finds no place is told to come again."""
+        """A viewer that is let in when no place is free is told to try again later."""
         self.admission.viewers.limit = 0
         viewer, transport = connect(self.factory)
         viewer.dataReceived(GOOD)
@@ -186,7 +186,7 @@ class SlowCheckTests(StageTestCase):
         verifyObject(IGuard, self.slow)
 
     def test_gone(self) -> None:
-        """A viewer that leaves during the check is never watched for, nor counted, whatever the check finds."""
+        """A viewer that leaves during the check never watches nor counts, whatever the result of the check."""
         viewer, _ = connect(self.factory)
         viewer.dataReceived(GOOD)
         (check,) = self.slow.checks
@@ -272,7 +272,7 @@ class SlowCheckTests(StageTestCase):
         self.assertTrue(viewer.is_watching)
 
     def test_unforeseen_error(self) -> None:
-        """A guard that fails in an unforeseen way lets nobody in, and the log says why."""
+        """A guard that fails unexpectedly lets nobody in, and the log says why."""
         viewer, transport = connect(self.factory)
         viewer.dataReceived(GOOD)
         self.slow.checks[0].errback(ZeroDivisionError())
@@ -282,7 +282,7 @@ class SlowCheckTests(StageTestCase):
         self.assert_nothing_left()
 
     def test_denied_after_leaving(self) -> None:
-        """A viewer that leaves while its refusal is delayed makes no error."""
+        """A viewer that leaves while its refusal is delayed causes no error."""
         viewer, transport = connect(self.factory)
         viewer.dataReceived(GOOD)
         self.slow.checks[0].errback(AccessDeniedError("no"))
@@ -293,13 +293,13 @@ class SlowCheckTests(StageTestCase):
 
 
 class AnyOrderTests(StageTestCase):
-    """Whatever happens, in whatever order."""
+    """Random events in random order."""
 
     def make_guard(self) -> IGuard:
         return self.slow
 
     def step(self, random: Random, viewers: list[ViewerConnection]) -> None:
-        """Let one thing happen."""
+        """Cause one random event."""
         pending = [check for check in self.slow.checks if not check.called]
         viewer = random.choice(viewers[-4:])
         kinds = ("connect", "hello", "other", "time", "admit", "deny", "leave")
@@ -320,7 +320,7 @@ class AnyOrderTests(StageTestCase):
             viewer.connectionLost(connectionDone)
 
     def test_places(self) -> None:
-        """The places that are taken are those of the connections, no more and no fewer; in the end there is none."""
+        """Exactly the connections' places are taken, no more and no fewer; at the end none is."""
         self.admission.viewers.limit, self.admission.unauthenticated.limit = 2, 4
         counts: Counter[int] = Counter()
         for seed in range(200):

@@ -104,12 +104,12 @@ class Exchange(Protocol):
 
 
 class WebTestCase(TestCase):
-    """A web face of two cameras, whose frames the test publishes."""
+    """A web server of two cameras, whose frames the test publishes."""
 
     timeout = 30
 
     def make_clock(self) -> Any:
-        """The clock of the web face."""
+        """The clock of the web server."""
         return Clock()
 
     def setUp(self) -> None:
@@ -162,6 +162,6 @@ class WebTestCase(TestCase):
         return exchange
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        """Let the reactor turn until C{condition} holds."""
+        """Run the reactor until C{condition} holds."""
         while not condition():
             await turn()

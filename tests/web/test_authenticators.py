@@ -31,7 +31,7 @@ class BasicAuthenticatorTests(WebTestCase):
         self.authenticator = BasicAuthenticator(PasswordGuard(make_portal([self.checker])))
 
     async def test_password(self) -> None:
-        """Nothing at all is shown without name and password, and failures are answered ever more slowly."""
+        """Nothing is shown without name and password, and each failure is answered more slowly than the last."""
         await self.serve()
         for path in ("/", "/page.js", "/stream", "/snapshot", "/state", "/metrics", "/healthz", "/nothing"):
             answer = await self.ask(path)
@@ -57,7 +57,7 @@ class BasicAuthenticatorTests(WebTestCase):
             self.assertNotIn("www-authenticate", answer.head)
 
     async def test_leaving_while_held_up(self) -> None:
-        """A client that fails, and leaves before it is told, leaves no turn and no place behind."""
+        """A client that fails, and leaves before it is told, leaves no delayed call and no place behind."""
         await self.serve()
         before = len(self.clock.getDelayedCalls())
         wrong = await self.send("/state", Authorization=basic("me", "guess"))
@@ -78,7 +78,7 @@ class BasicAuthenticatorTests(WebTestCase):
         return guard, exchange
 
     async def test_leaving_during_the_check(self) -> None:
-        """A client that leaves during the check is never watched for, nor counted."""
+        """A client that leaves during the check never watches nor counts."""
         guard, exchange = await self.slow()
         self.assertEqual((self.admission.unauthenticated.taken, self.admission.viewers.taken), (1, 0))
         assert exchange.transport is not None
@@ -105,7 +105,7 @@ class BasicAuthenticatorTests(WebTestCase):
         self.assertEqual(exchange.status, 401)
 
     async def test_too_many(self) -> None:
-        """Requests that wait to be let in are bounded; those above the limit are told to come again."""
+        """Requests that wait to be let in are bounded; those above the limit are told to try again later."""
         self.admission.unauthenticated.limit = 0
         await self.serve()
         answer = await self.ask("/state", Authorization=basic("me", "secret"))

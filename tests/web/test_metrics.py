@@ -12,7 +12,7 @@ class MetricsTests(WebTestCase):
     """C{/metrics}."""
 
     async def test_metrics(self) -> None:
-        """The metrics tell of frames, viewers and ages."""
+        """The metrics report frames, viewers and ages."""
         await self.serve()
         stream = await self.send("/stream")
         await self.until(lambda: self.hub.is_watched)

@@ -1,4 +1,4 @@
-"""The page and the paths of the web face."""
+"""The page and the paths of the web server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.web.browser import WebTestCase
 
 
 class ResourcesTests(WebTestCase):
-    """The page, and paths that are mistaken."""
+    """The page, and wrong paths."""
 
     async def test_page(self) -> None:
         """The page and its files are served, with headers that keep other pages and scripts out."""
@@ -21,7 +21,7 @@ class ResourcesTests(WebTestCase):
             self.assertIn("cross-origin-resource-policy: same-origin", answer.head)
 
     async def test_mistakes(self) -> None:
-        """A mistaken path or query is answered in one line that says what there is."""
+        """A wrong path or query is answered with one line that says what is valid."""
         await self.serve()
         for path, code, text in (
             ("/stream/cellar", 404, "no camera 'cellar' here; the cameras are: desk, front door"),

@@ -1,4 +1,4 @@
-"""Which HTTP requests are answered at all."""
+"""Which HTTP requests are answered."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SiteTests(WebTestCase):
         self.assertIn((await self.ask("/", Long="a" * 20_000)).received[:12], (b"", b"HTTP/1.1 400"))
 
     async def test_rebinding(self) -> None:
-        """A page elsewhere whose name was made to lead to this machine is refused (DNS rebinding)."""
+        """A page elsewhere whose name was made to resolve to this machine is refused (DNS rebinding)."""
         await self.serve()
         for name in (
             "evil.example",

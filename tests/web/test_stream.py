@@ -115,7 +115,7 @@ class StreamTests(WebTestCase):
         self.assertEqual((self.face.streams, self.flushLoggedErrors()), (set(), []))
 
     async def test_full(self) -> None:
-        """One viewer above the limit is told to come again; streams count, whichever camera they are of."""
+        """One viewer above the limit is told to try again later; streams of all cameras count."""
         self.admission.viewers.limit = 1
         await self.serve()
         stream = await self.send("/stream/desk")
@@ -170,7 +170,7 @@ class SnapshotTests(WebTestCase):
     """Single pictures."""
 
     def test_sink(self) -> None:
-        """A snapshot has what a sink has."""
+        """A snapshot is a sink."""
         verifyClass(ISink, Snapshot)
 
     async def test_fresh(self) -> None:

@@ -1,4 +1,4 @@
-"""Framing: bytes into messages, whatever their portions, and never more than was agreed."""
+"""Framing: bytes become messages, however they are divided, and within the limits."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class GoldenTests(TestCase):
     """The files of tests/golden, delivered at once, byte by byte, and in between."""
 
     def received(self, name: str) -> Messages:
-        """What is received of a golden file, which is the same for each size of portion."""
+        """What is received from a golden file, which is the same for each size of portion."""
         content = (GOLDEN / name).read_bytes()
         results = []
         for size in (len(content), 1, 7, 100):
@@ -85,7 +85,7 @@ class GoldenTests(TestCase):
         return first
 
     def test_good(self) -> None:
-        """Frames and JSON messages come out as they went in."""
+        """Frames and JSON messages are received as they were sent."""
         got = self.received("good.wire")
         self.assertEqual(got.frames, [(GOLDEN / "frame.jpg").read_bytes(), (GOLDEN / "no-signal.jpg").read_bytes()])
         self.assertEqual(got.json, [{"type": "pong", "sent": 1.5, "clock": 1795487331.5}])
@@ -109,19 +109,19 @@ class GoldenTests(TestCase):
         self.assertIn(str(2**63), got.refused[0])
 
     def test_garbage(self) -> None:
-        """A message of no known kind is refused, naming its first byte."""
+        """A message of an unknown kind is refused, and the error names its first byte."""
         got = self.received("garbage.wire")
         self.assertEqual((len(got.frames), len(got.refused)), (1, 1))
         self.assertIn("byte 47", got.refused[0])
 
     def test_broken_jpeg_is_framed_well(self) -> None:
-        """A JPEG that is broken inside is a message like another here."""
+        """To framing, a JPEG that is broken inside is a message like any other."""
         got = self.received("broken-jpeg.wire")
         self.assertEqual((len(got.frames), got.refused), (2, []))
 
 
 class TwistedStrings(Int64StringReceiver):
-    """A receiver as Twisted's own suite wants it: it keeps what came, and closes when too much is announced."""
+    """A receiver as Twisted's own tests expect it: it keeps what it receives, and closes when too much is announced."""
 
     MAX_LENGTH = 50
 
@@ -164,7 +164,7 @@ class MessageParserTests(TestCase):
         self.assertFalse(parser.is_amid_message)
 
     def test_bytes_received_before_the_last_were_taken(self) -> None:
-        """Bytes that come while a message is still to be taken follow it."""
+        """Bytes that are received while a message has not been taken yet follow it."""
         parser = MessageParser(100)
         parser.receive(pack(b"one") + pack(b"two"))
         self.assertEqual(parser.next_message(), b"one")
@@ -172,7 +172,7 @@ class MessageParserTests(TestCase):
         self.assertEqual([parser.next_message() for _ in range(3)], [b"two", b"three", None])
 
     def test_errors(self) -> None:
-        """Too long a message and an unexpected first byte are errors of their own."""
+        """A message that is too long and an unexpected first byte are different errors."""
         parser = MessageParser(3)
         parser.receive(PREFIX.pack(4))
         self.assertEqual(self.assertRaises(LengthLimitError, parser.next_message).length, 4)
@@ -182,7 +182,7 @@ class MessageParserTests(TestCase):
         self.assertEqual(parser.held_bytes, 0)
 
     def test_unfinished_prefix(self) -> None:
-        """What has come of an incomplete length can be looked at: a TLS alert, for one."""
+        """The bytes of an incomplete length can be read: they may be a TLS alert."""
         parser = MessageParser(100)
         parser.receive(b"\x15\x03\x03")
         self.assertIsNone(parser.next_message())
@@ -255,21 +255,21 @@ class Int64StringReceiverTests(TestCase):
 
 
 class MessageReceiverTests(TestCase):
-    """What kinds of message there are."""
+    """The kinds of messages."""
 
     def receive(self, *payloads: bytes) -> Messages:
-        """What becomes of these messages."""
+        """What these messages lead to."""
         protocol = Messages()
         protocol.makeConnection(StringTransport())
         protocol.dataReceived(b"".join(map(pack, payloads)))
         return protocol
 
     def test_empty(self) -> None:
-        """An empty message says nothing of itself, and is refused."""
+        """An empty message has no kind, and is refused."""
         self.assertEqual(self.receive(b"").refused, ["an empty message came"])
 
     def test_refused_at_its_first_byte(self) -> None:
-        """Of a large message of no known kind not even the second byte is kept."""
+        """Of a large message of an unknown kind not even the second byte is kept."""
         protocol = Messages()
         protocol.makeConnection(StringTransport())
         protocol.dataReceived(PREFIX.pack(1000000) + b"G")

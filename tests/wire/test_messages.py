@@ -52,17 +52,17 @@ class RoundTripTests(SynchronousTestCase):
     """What is sent is what is parsed."""
 
     def test_from_viewer(self) -> None:
-        """Each message of a viewer comes out as it went in."""
+        """Each message of a viewer is parsed as it was sent."""
         for message in _VIEWERS:
             self.assertEqual(parse_from_viewer(to_json(message)), message)
 
     def test_from_server(self) -> None:
-        """Each message of a server comes out as it went in."""
+        """Each message of a server is parsed as it was sent."""
         for message in _SERVERS:
             self.assertEqual(parse_from_server(to_json(message)), message)
 
     def test_golden(self) -> None:
-        """The bytes that older peers know stay: compact, and without what has its default value."""
+        """The bytes that older peers know stay the same: compact, and without default values."""
         self.assertEqual(to_json(Hello()), b'{"type":"hello"}')
         self.assertEqual(to_json(Hello("desk", adapt=False)), b'{"type":"hello","camera":"desk","adapt":false}')
         self.assertEqual(to_json(Ping(1.5)), b'{"type":"ping","sent":1.5}')
@@ -72,7 +72,7 @@ class RoundTripTests(SynchronousTestCase):
         self.assertEqual(pack(Ping(1.5)), pack_bytes(to_json(Ping(1.5))))
 
     def test_sent_comes_back_as_it_was(self) -> None:
-        """A ping's stamp is handed back in the type it came in."""
+        """A ping's time stamp is returned with the type in which it came."""
         for sent in (12, 12.5, "12", None):
             ping = parse_from_viewer(as_bytes({"type": "ping", "sent": sent}))
             assert isinstance(ping, Ping)
@@ -80,7 +80,7 @@ class RoundTripTests(SynchronousTestCase):
             self.assertIs(type(ping.sent), type(sent))
 
     def test_credentials_stay_out_of_logs(self) -> None:
-        """A hello's text names the camera, and no credentials."""
+        """The representation of a hello contains the camera, but no credentials."""
         text = repr(Hello("desk", user="me", password="secret", proof="0f"))
         self.assertIn("desk", text)
         self.assertNotIn("secret", text)
@@ -91,7 +91,7 @@ class ParsingTests(SynchronousTestCase):
     """Whatever a peer sends is a message, None, or a FieldError."""
 
     def test_unknown(self) -> None:
-        """Types and fields of versions to come are passed over, and so is a type that is not text."""
+        """Types and fields of later versions are ignored, and so is a type that is not text."""
         kinds: list[Any] = ["wave", None, 1, [], {}]
         for kind in kinds:
             self.assertIsNone(parse_from_viewer(as_bytes({"type": kind})))
@@ -100,7 +100,7 @@ class ParsingTests(SynchronousTestCase):
         self.assertEqual(parse_from_viewer(as_bytes({"type": "hello", "hat": {"a": [1]}})), Hello())
 
     def test_directions(self) -> None:
-        """The messages of one side are not known to come from the other."""
+        """The messages of one side are unknown when they come from the other."""
         self.assertIsNone(parse_from_viewer(to_json(Refused("no"))))
         self.assertIsNone(parse_from_server(to_json(Ping(1.5))))
 
@@ -115,7 +115,7 @@ class ParsingTests(SynchronousTestCase):
             self.assertRaises(FieldError, parse_from_server, payload)
 
     def test_bad_values_from_viewers(self) -> None:
-        """A value of another type, out of bounds, or that is no text at all is refused by its name."""
+        """A value of the wrong type, out of bounds, or that is not valid text is refused, and the error names it."""
         bad: list[tuple[str, dict[str, Any]]] = [
             ("fps", {"type": "hello", "fps": "fast"}),
             ("fps", {"type": "hello", "fps": -1}),
@@ -139,7 +139,7 @@ class ParsingTests(SynchronousTestCase):
         self.assertRaises(FieldError, parse_from_viewer, b'{"type":"ping","sent":1e999}')
 
     def test_bad_values_from_servers(self) -> None:
-        """The same for what servers say."""
+        """The same holds for the messages of servers."""
         bad: list[tuple[str, dict[str, Any]]] = [
             ("clock", {"type": "pong", "sent": 1.0}),
             ("clock", {"type": "pong", "sent": 1.0, "clock": "noon"}),

@@ -36,7 +36,7 @@ class Hanging(ImageCamera):
 
 
 class Breaking(ImageCamera):
-    """Every second picture is of no use, each time in another way."""
+    """Every second picture is broken, each time in another way."""
 
     def __init__(self) -> None:
         broken = (None, np.zeros((4, 4)), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 7), np.uint8), "half a JPEG")
@@ -56,7 +56,7 @@ def resizing() -> ImageCamera:
 
 
 def failing() -> ImageCamera:
-    """Ten pictures, and then an error that nobody foresaw."""
+    """Ten pictures, and then an unexpected exception."""
 
     def images() -> Iterator[Any]:
         yield from itertools.repeat(IMAGE, 10)
@@ -66,7 +66,7 @@ def failing() -> ImageCamera:
 
 
 def ending() -> ImageCamera:
-    """Ten pictures, and no more."""
+    """Ten pictures, and then no more."""
     return paced(itertools.repeat(IMAGE, 10))
 
 

@@ -1,4 +1,4 @@
-"""Endpoints that answer later than at once, for tests: C{late:SECONDS:ENDPOINT}, with colons in it escaped."""
+"""Endpoints that answer after a delay, for tests: C{late:SECONDS:ENDPOINT}, with colons in the last escaped."""
 
 from __future__ import annotations
 
