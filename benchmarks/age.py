@@ -32,7 +32,7 @@ def measure(serving: Server, viewers: int, frames: int) -> str:
     crowd: list[Reader] = []
     if viewers > 1:
         crowd.append(read_plainly(serving.port, viewers - 1, frames / _FPS + 5, _VIEWERS_CORES))
-        crowd[0].settled()  # a link is looked at for each frame at first
+        crowd[0].settled()  # at first each link is sampled for each frame
     with ThreadPoolExecutor() as pool:
         seeing = pool.submit(watch, serving.words, frames, _VIEWERS_CORES)
         time.sleep(2)

@@ -60,7 +60,7 @@ class Page:
         return str(self._browser.find_element("css selector", selector).text)
 
     def is_live(self) -> bool:
-        """Whether the page says so."""
+        """Whether the page says that the camera is live."""
         found = self._browser.find_elements("css selector", ".state")
         return bool(found) and found[0].text == "live" and self.text(".age")[:1].isdigit()
 

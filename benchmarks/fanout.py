@@ -2,8 +2,8 @@
 What one viewer and frame cost: python -m benchmarks.fanout [--viewers 500,2000@10] [--only ours,floor,...]
 
 JPEGs of 20 kB from a clip go to a number of viewers, which one process reads. The cost is the CPU time of the sending
-process, divided by viewers and frames. Several servers are measured in turns in the same run: floor is C that calls
-send() once for each viewer and frame and does nothing else (floor.c beside this file, compiled by cc); benchmarks.peers
+process, divided by viewers and frames. Several servers are measured in turns in the same run: floor is a C program
+that only calls send(), once for each viewer and frame (floor.c beside this file, compiled by cc); benchmarks.peers
 describes the others. Each row is the median of the turns, and its ratio to the floor.
 """
 
@@ -81,15 +81,15 @@ class Reader:
         self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
 
     def settled(self) -> None:
-        """Wait until all its connections are there and have settled, and the counting begins."""
+        """Wait until all connections have been made and have settled, and the counting begins."""
         self._line()
 
     def received(self) -> int:
-        """Wait for the bytes that it counted."""
+        """Wait for the number of bytes that it counted."""
         return int(self._line())
 
     def end(self) -> None:
-        """Wait for its end; that its connections are gone is work for a server."""
+        """Wait for its end: a server has work to do when the connections go."""
         self._process.communicate()
 
     def _line(self) -> str:
@@ -98,7 +98,7 @@ class Reader:
 
 
 def read_plainly(port: int, viewers: int, seconds: float, end: Iterable[str] = ()) -> Reader:
-    """One that only reads; C{end} are words before the command, as of L{server}."""
+    """A reader that only reads; C{end} are words before the command, as for L{server}."""
     return Reader([*end, floor(), "read", str(port), str(viewers), str(_SETTLE_SECONDS), str(seconds)])
 
 

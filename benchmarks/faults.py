@@ -70,7 +70,7 @@ class Server:
         return memory(self.process.pid) * 1000
 
     def end(self, number: int = signal.SIGKILL) -> float:
-        """How many seconds it took."""
+        """Send the signal, and return how many seconds the end took."""
         began = time.monotonic()
         self.process.send_signal(number)
         self.process.wait()
@@ -91,7 +91,7 @@ def viewers(port: int, count: int) -> Iterator[list[socket.socket]]:
 
 
 def signals() -> None:
-    """How long an end takes."""
+    """Print how long the server takes to end."""
     for camera, sign in (("test", ": live"), ("plugin:hanging", "no signal")):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             server = Server(camera)
@@ -102,7 +102,7 @@ def signals() -> None:
 
 
 def stalled() -> None:
-    """What viewers that read nothing cost."""
+    """Print what viewers that read nothing cost."""
     server = Server()
     with viewers(server.port, 1) as (reader,):
         server.said(": live")
@@ -117,14 +117,14 @@ def stalled() -> None:
 
 
 def drain(connection: socket.socket) -> None:
-    """Read all."""
+    """Read everything that is there."""
     with contextlib.suppress(OSError):
         while connection.recv(1 << 20):
             pass
 
 
 def restart() -> None:
-    """How soon all are back."""
+    """Print how soon all viewers are back."""
     server = Server()
     folder = tempfile.mkdtemp()
     words = ("camstream-client", "--port", str(server.port), "--headless")
@@ -148,7 +148,7 @@ def restart() -> None:
 
 
 def flood() -> None:
-    """What pings without end take."""
+    """Print what endless pings cost."""
     server = Server()
     pings = pack(Ping(1.0)) * 10_000
     with viewers(server.port, 1) as (connection,):
@@ -163,7 +163,7 @@ def flood() -> None:
 
 
 def main() -> None:
-    """All of them."""
+    """Run all of them."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)  # under nohup or in the background both are ignored, by servers as well
     for one in (signals, stalled, restart, flood):

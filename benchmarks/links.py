@@ -72,7 +72,7 @@ def measure(name: str, where: str, congestion: str, seconds: float) -> Seen:
         host = VIEWER_HOST if name in VIEWER_LISTENS else SERVER_HOST
         serving = subprocess.Popen([*ends.server, *command("serve", name, host, _PORT)], stderr=subprocess.DEVNULL)
         watch = [*ends.viewer, *command("watch", name, host, _PORT)]
-        kept = stack.enter_context(tempfile.TemporaryFile("w+"))  # a pipe would be full at some time
+        kept = stack.enter_context(tempfile.TemporaryFile("w+"))  # a pipe would fill up at some time
         watching = subprocess.Popen(watch, stdout=kept, stderr=subprocess.DEVNULL)
         time.sleep(_WARM_UP_SECONDS + seconds)
         ended = time.time()
@@ -103,7 +103,7 @@ def describe(seen: Seen, ungated: Seen | None) -> str:
 
 
 def as_json(seen: Seen) -> dict[str, Any]:
-    """What is kept of one run."""
+    """What is saved of one run."""
     points = [[round(t, 3), round(age, 4)] for t, age in zip(seen.times, seen.ages, strict=True)]
     return {
         "name": seen.name,
@@ -128,7 +128,7 @@ def main() -> None:
         for where in (one for one in LINKS if options.on in one):
             own = own_seconds(LINKS[where])
             print(f"\n{where}, {congestion}: a picture takes {own:.3f} s (age median, p95, median in these, pictures)")
-            # The others are for the record, by the one that nearly all machines use.
+            # The others are measured only with the congestion control that nearly all machines use.
             names = [name for name in options.only.split(",") if congestion == "cubic" or name in ("ours", "ungated")]
             runs = {name: measure(name, where, congestion, options.seconds) for name in names}
             for seen in runs.values():

@@ -12,7 +12,7 @@ Servers to compare with, and a viewer for each: python -m benchmarks.peers serve
 - gstreamer: fdsrc ! jpegparse ! multipartmux ! tcpserversink, told to drop what a slow viewer does not take
 
 All send the same clip's pictures at the same rate and quality, and the time of capture with each of them. A viewer
-prints for each picture when it was there, when it was taken, and its bytes.
+prints for each picture when it arrived, when it was taken, and its size in bytes.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ _TAKEN = re.compile(rb'"captured":([\d.]+)')
 
 
 def camera_factory() -> tuple[Hub, ViewerServerFactory]:
-    """A hub, and the server's factory with it as its only camera; what they log is dropped."""
+    """A hub, and the server's factory with that hub as its only camera; their log is discarded."""
     from twisted.internet import reactor
     from twisted.logger import globalLogBeginner
 
-    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)  # until it is begun, all that is logged is kept
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False)  # or Twisted would keep all events in memory
     hub = Hub()
     return hub, ViewerServerFactory(reactor, {"": hub}, hub, admission=Admission(reactor, 10**6))
 
 
 def publish_clip(hub: Hub, fps: float) -> None:
-    """Run the reactor, in which C{hub} is given the clip's pictures."""
+    """Run the reactor, and publish the clip's pictures to C{hub}."""
     from twisted.internet import reactor
     from twisted.internet.task import LoopingCall
 
@@ -115,7 +115,7 @@ def _serve_ungated(host: str, port: int, fps: float) -> None:
 
 
 def _marked(number: int) -> Image:
-    """A picture with the present time as black and white squares, for what cannot carry it beside the picture."""
+    """A picture with the current time as black and white squares, for protocols that cannot send it otherwise."""
     image = images()[number % len(images())].copy()
     now = int(time.time() * 1e6)
     for bit in range(_BITS):
@@ -124,7 +124,7 @@ def _marked(number: int) -> Image:
 
 
 def _taken(image: Image) -> float:
-    """What L{_marked} wrote, in whatever size."""
+    """The time that L{_marked} wrote, from a picture of any size."""
     block = image.shape[1] * _BLOCK / images()[0].shape[1]
     row = image[int(block / 2), :, 0]
     return sum((int(row[int((bit + 0.5) * block)]) > 127) << bit for bit in range(_BITS)) / 1e6
@@ -205,7 +205,7 @@ def _serve_gstreamer(host: str, port: int, fps: float) -> None:
         process.stdin.flush()
 
 
-Seen = tuple[float, float, int]  # when it was there, when it was taken, bytes
+Seen = tuple[float, float, int]  # when it arrived, when it was taken, its bytes
 
 
 def _watch_ours(host: str, port: int) -> Iterator[Seen]:
@@ -218,7 +218,7 @@ def _watch_ours(host: str, port: int) -> Iterator[Seen]:
 
 
 def messages(connection: socket.socket) -> Iterator[bytes]:
-    """What follows each 8-byte length."""
+    """The messages, without their 8-byte lengths."""
     received = bytearray()
     while portion := connection.recv(1 << 18):
         received += portion
@@ -242,7 +242,7 @@ def _watch_sendall(host: str, port: int) -> Iterator[Seen]:
 def _watch_tls(host: str, port: int) -> Iterator[Seen]:
     context = ssl.create_default_context()
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # what is measured is time
+    context.verify_mode = ssl.CERT_NONE  # only times are measured
     return _watch_plainly(context.wrap_socket(connect(host, port)))
 
 
@@ -282,7 +282,7 @@ def _watch_parts(connection: socket.socket) -> Iterator[Seen]:
     received = bytearray()
     while portion := connection.recv(1 << 18):
         received += portion
-        # A part is complete when the next one's boundary is there, or its bytes are.
+        # A part is complete when all bytes of its Content-Length have arrived.
         while found := re.search(rb"Content-Length: (\d+)\r\n(?:.+\r\n)*\r\n", received):
             end = found.end() + int(found[1])
             if len(received) < end:
@@ -294,7 +294,7 @@ def _watch_parts(connection: socket.socket) -> Iterator[Seen]:
 
 
 def connect(host: str, port: int) -> socket.socket:
-    """A connection to a server, which is waited for."""
+    """A connection to a server; waits until it listens."""
     while True:
         with contextlib.suppress(ConnectionRefusedError):
             return socket.create_connection((host, port))
@@ -328,7 +328,7 @@ VIEWER_LISTENS = {"netgear"}
 
 
 def command(action: str, name: str, host: str, port: int, fps: float = FPS) -> list[str]:
-    """The command line for one of them."""
+    """The command line that runs one of them."""
     words = ["-m", "benchmarks.peers", action, name, "--host", host, "--port", str(port), "--fps", str(fps)]
     return [sys.executable, *words]
 

@@ -86,7 +86,7 @@ def server(*options: str, host: str = "127.0.0.1", end: Iterable[str] = ()) -> I
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             port, key = _announced(process.stdout or (), "--share" in options)
-            # Read on, so that the server never waits for us to.
+            # Keep reading, so that the server never blocks on its output.
             drain = subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL)
             yield Server(process.pid, port, ("--host", host, "--port", str(port), *(("--key", key) if key else ())))
         finally:
@@ -97,7 +97,7 @@ def server(*options: str, host: str = "127.0.0.1", end: Iterable[str] = ()) -> I
 
 
 def _announced(lines: Iterable[str], is_shared: bool) -> tuple[int, str]:
-    """The port and the key that a server tells of."""
+    """The port and the key that a server prints."""
     port, key = 0, ""
     for line in lines:
         port = int(found[1]) if (found := re.search(r"listening on [\d.]+:(\d+)", line)) else port

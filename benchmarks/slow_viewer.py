@@ -33,7 +33,7 @@ class Reader(threading.Thread):
         self._connection = connect("127.0.0.1", port)
         self._bytes_per_second = bytes_per_second
         self._until = until
-        self._next = 0.0  # when it may read on: what it did not read in time it does not make up for
+        self._next = 0.0  # when it may read again; it does not catch up on what it did not read in time
         self.frames: list[tuple[float, Frame]] = []  # without their payload
 
     def run(self) -> None:

@@ -53,7 +53,7 @@ def serve(tell: Connection) -> None:
         if event.get("log_level") in (LogLevel.error, LogLevel.critical):
             print(f"logged: {event.get('log_format')} {event.get('log_failure')}", flush=True)
 
-    # Begun, as twistd does: until then all that is logged is kept.
+    # As twistd does: until logging begins, Twisted keeps all events in memory.
     globalLogBeginner.beginLoggingTo([count_errors], redirectStandardIO=False)  # type: ignore[list-item]
     hub = Hub()
     Capture(reactor, "soak", Unsteady, {"jpeg": hub}).startService()
@@ -64,14 +64,14 @@ def serve(tell: Connection) -> None:
 
 
 def come_and_go(port: int, kind: int, ages: deque[float], end: float) -> None:
-    """One viewer of a kind after another, until the end."""
+    """Run one viewer of this kind after another, until the end."""
     while time.monotonic() < end:
         until = min(end, time.monotonic() + random.uniform(10, 90))
         try:
             reader = Reader(port, (0, 0, 100_000, 1)[kind % 4], until)
             reader.run()
         except OSError:
-            time.sleep(1)  # ended, as a viewer that reads nothing is
+            time.sleep(1)  # disconnected, like a viewer that reads nothing
             continue
         if kind % 4 < 2:
             live = [(at, frame) for at, frame in reader.frames[1:] if frame.state == "live"]

@@ -1,5 +1,5 @@
 """
-What more processes for one camera would bring: python -m benchmarks.workers [--viewers 100,500,2000] [--times 3]
+What further processes for one camera would gain: python -m benchmarks.workers [--viewers 100,500,2000] [--times 3]
 
 The server's own factory in one process and, in turns with it, in three: one has the camera, and two watch it over a
 local socket and pass its frames on, each to the viewers that the kernel assigns to it from one port. CPU is that of all
