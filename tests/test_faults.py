@@ -334,7 +334,7 @@ class RestartTests(FaultTestCase):
 
 
 class Flood(Protocol):
-    """A server that sends small frames without end, whatever it is told."""
+    """A server that sends small frames without end, whatever it receives."""
 
     def connectionMade(self) -> None:
         assert self.transport is not None

@@ -79,7 +79,7 @@ class Outlet:
         """
         Offer the sink C{frame}, the hub's newest: True if the caller is to begin it now.
 
-        Otherwise it is held in the slot, or passed over by the rate limit.
+        Otherwise it is held in the slot, or skipped because of the rate limit.
         """
         if self._limit is not None and not self._limit.due(frame.captured or 0.0):
             self._miss(frame)

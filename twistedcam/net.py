@@ -49,7 +49,7 @@ def reachable(host: str) -> list[str]:
 
 
 def _routed_address() -> str | None:
-    """This machine's address on the default route, or None. (The host name is no help: it may stand for 127.0.1.1.)"""
+    """This machine's address on the default route, or None. (The host name may resolve to 127.0.1.1.)"""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # a network reserved for documentation; nothing is sent

@@ -31,7 +31,7 @@ class RateLimit:
 
 
 class Meter:
-    """Frames a second over the last two seconds; all times are of one clock, whichever it is."""
+    """Frames a second over the last two seconds; all times have to be of the same clock."""
 
     _WINDOW_SECONDS = 2.0
     _MAX_REMEMBERED = 500

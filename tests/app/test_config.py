@@ -134,7 +134,7 @@ class EndpointTests(ConfigTestCase):
         self.assertEqual((shared.listen[0].description, shared.http.description), ("tcp:9999", "tcp:8080"))
 
     def test_http(self) -> None:
-        """Off is no HTTP at all; an endpoint that was asked for is not the default one, even if it is the same."""
+        """Off means no HTTP; an endpoint that was asked for is not the default one, even if it is the same."""
         self.assertIsNone(self.make(http="off").http)
         asked = self.make(http="tcp:8080:interface=127.0.0.1").http
         assert asked is not None

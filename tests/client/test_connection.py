@@ -139,7 +139,7 @@ class ConnectionTests(TestCase):
         """A server that ends the connection without an answer may be one that waits for TLS."""
         connection, _ = self.connect()
         connection.connectionLost(LOST)
-        self.assertIn("if it uses TLS, use --key or --tls", self.session.problem)
+        self.assertIn("if it needs TLS, use --key or --tls", self.session.problem)
         self.assertEqual(self.failures, [])
         connection, _ = self.connect()
         connection.dataReceived(b"\x15\x03\x03\0\x02\x02\x46")

@@ -158,7 +158,7 @@ class ParsingTests(SynchronousTestCase):
             self.assertIn(name, str(error))
 
     def test_long_texts(self) -> None:
-        """Names and reasons are cut off where a comment segment ends; a proof with more behind it is no proof."""
+        """Names and reasons are cut off where a comment segment ends; a proof with text after it is not a proof."""
         refused = parse_from_server(as_bytes({"type": "refused", "reason": "no" * 1000}))
         assert isinstance(refused, Refused)
         self.assertEqual(len(refused.reason), 200)

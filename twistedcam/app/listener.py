@@ -1,4 +1,4 @@
-"""Listen on an endpoint, and refuse addresses that would show the camera to others unasked."""
+"""Listen on an endpoint, and refuse addresses that other machines can reach unless that was asked for."""
 
 from __future__ import annotations
 

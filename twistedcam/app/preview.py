@@ -1,4 +1,4 @@
-"""The server's preview window. Nothing else in the server needs a display: it is imported only if it is asked for."""
+"""The server's preview window. This module is imported only if it is asked for: nothing else needs a display."""
 
 from __future__ import annotations
 

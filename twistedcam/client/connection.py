@@ -44,7 +44,7 @@ _FIRST_PINGS = 4
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | {0x0A, 0x0D}
 
 _ENDED = "the server ended the connection"
-_ENDED_SILENTLY = f"{_ENDED} without an answer: if it uses TLS, use --key or --tls"
+_ENDED_SILENTLY = f"{_ENDED} without an answer: if it needs TLS, use --key or --tls"
 
 
 class ServerConnection(MessageReceiver):

@@ -53,7 +53,7 @@ class MessageParser:
     def __init__(self, max_length: int, accepted: Collection[int] | None = None) -> None:
         self.max_length = max_length
         self._accepted = accepted
-        self._data = b""  # received; parsed up to this position
+        self._data = b""  # received, and parsed up to _position
         self._position = 0
         self._prefix = b""
         self._missing: int | None = None  # bytes of the message still to come; None between messages
