@@ -34,11 +34,19 @@ class Server(MultiService):
     Constructing it touches neither files nor the network. The first start reads or makes a key and then listens on the
     endpoints; it raises L{StartError}. A server that was stopped can be started again, with the same key.
 
-    C{leave} is called with an exit status if an endpoint fails after the start.
+    C{leave} is called with an exit status if an endpoint fails after the start. C{now} is the time of day, in seconds
+    since the epoch.
     """
 
-    def __init__(self, config: ServerConfig, reactor: Any, leave: Callable[[int], None] = lambda status: None) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        reactor: Any,
+        leave: Callable[[int], None] = lambda status: None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__()
+        self._now = now
         self._leave = leave
         self._config = config
         self._reactor = reactor
@@ -68,7 +76,9 @@ class Server(MultiService):
         hubs = {encoding: Hub() for encoding in ENCODINGS}
         on_encoded = self._metrics.on_encoded(source.name)
         open_camera = partial(source.open, self._config.mode)
-        capture = Capture(self._reactor, source.name, open_camera, hubs, self._config.settings, on_encoded=on_encoded)
+        capture = Capture(
+            self._reactor, source.name, open_camera, hubs, self._config.settings, on_encoded=on_encoded, wall=self._now
+        )
         capture.setServiceParent(self)
         self._metrics.watch_over(capture)
         return capture
@@ -100,6 +110,7 @@ class Server(MultiService):
             authentication.make_guard,
             self._admission,
             {name: [camera.hubs[step] for step in SMALLER] for name, camera in self.cameras.items()},
+            self._now,
         )
 
     def _add_tcp(self, viewers: ViewerServerFactory, authentication: Authentication) -> None:
@@ -112,7 +123,7 @@ class Server(MultiService):
             self._reactor,
             self.cameras,
             self._admission,
-            lambda: status.state(self.cameras, time.time()),
+            lambda: status.state(self.cameras, self._now()),
             self._metrics.render,
         )
         face.setServiceParent(self)

@@ -108,6 +108,7 @@ class Client:
             self._address = self._address.with_key(key)
         self.frame: Frame | None = None
         self._timeout = timeout
+        self._monotonic = time.monotonic
         # Protects what the reactor's thread and the script's thread share.
         self._changed = threading.Condition()
         self._newest: Frame | None = None
@@ -115,7 +116,7 @@ class Client:
         self._is_closed = False
         self._reactor = running_reactor()
         self._watching: _Watching = blockingCallFromThread(
-            self._reactor, _Watching, self._reactor, self._address, camera, time.monotonic, self._take, self._fail
+            self._reactor, _Watching, self._reactor, self._address, camera, self._monotonic, self._take, self._fail
         )
 
     @property
@@ -145,7 +146,7 @@ class Client:
         C{problem} then says why, or, while there is a connection, C{frame}: a NO SIGNAL card is not returned as a
         picture, but its C{reason} says what is wrong with the camera.
         """
-        until = time.monotonic() + self._timeout
+        until = self._monotonic() + self._timeout
         while True:
             frame = self._next(until)
             if frame is None:
@@ -160,7 +161,7 @@ class Client:
 
     def _next(self, until: float) -> Frame | None:
         with self._changed:
-            self._changed.wait_for(self._has_news, max(0.0, until - time.monotonic()))
+            self._changed.wait_for(self._has_news, max(0.0, until - self._monotonic()))
             if self._failure:
                 raise WatchError(self._failure)
             frame, self._newest = self._newest, None
