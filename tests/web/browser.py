@@ -27,7 +27,7 @@ from twistedcam.hub import Hub
 from twistedcam.rates import Meter
 from twistedcam.web import metrics, status
 from twistedcam.web.authenticators import RequestAuthenticator
-from twistedcam.web.resources import WebFace
+from twistedcam.web.resources import WebService
 from twistedcam.web.site import AuthenticatedSite
 
 PICTURE = encode_jpeg(np.zeros((48, 64, 3), np.uint8))
@@ -129,7 +129,7 @@ class WebTestCase(TestCase):
 
     async def serve(self) -> None:
         """Listen on a port of the kernel's choice."""
-        self.face = WebFace(
+        self.face = WebService(
             self.clock,
             self.cameras,
             self.admission,

@@ -1,4 +1,4 @@
-"""What the options of both commands have in common."""
+"""Parts that the options of both commands share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command sets up in its process: a monotonic clock, the limit on open files, and what SIGHUP does."""
+"""The process of a command: its monotonic clock, its limit on open files, and its end on SIGHUP."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from twistedcam.plugin import as_camera
 
 
 class ServeError(TwistedcamError, ValueError):
-    """What was asked for cannot be served; the text says what to write instead."""
+    """An argument is wrong, or the server cannot start; the text says what to write instead."""
 
 
 def serve(images: Any, name: str = "camera", block: bool = True, **options: Any) -> Server:

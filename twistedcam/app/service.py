@@ -23,7 +23,7 @@ from twistedcam.hub import Hub
 from twistedcam.server.factory import ViewerServerFactory
 from twistedcam.web import status
 from twistedcam.web.metrics import Metrics
-from twistedcam.web.resources import WebFace
+from twistedcam.web.resources import WebService
 from twistedcam.web.site import AuthenticatedSite
 
 
@@ -119,7 +119,7 @@ class Server(MultiService):
             self._listen(endpoint, factory, authentication, partial(watch_commands, key=authentication.key))
 
     def _add_http(self, endpoint: Endpoint, authentication: Authentication) -> None:
-        face = WebFace(
+        face = WebService(
             self._reactor,
             self.cameras,
             self._admission,

@@ -1,4 +1,4 @@
-"""What runs in a camera's thread: grab pictures, and encode those that are due."""
+"""The work in a camera's thread: grab pictures, and encode those that are due."""
 
 from __future__ import annotations
 

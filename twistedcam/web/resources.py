@@ -97,7 +97,7 @@ class Root(Resource):
         return self._actions[action].render(request)
 
 
-class WebFace(Service):
+class WebService(Service):
     """
     The viewers over HTTP; C{root} is the resource to serve, and C{streams} are those that are being sent.
 
