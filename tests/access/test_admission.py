@@ -101,6 +101,49 @@ class LoginThrottleTests(SynchronousTestCase):
         self.assertNotIn("19999", self.throttle._failed)
 
 
+class FloodTests(SynchronousTestCase):
+    """One address that makes many attempts at once."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.admission = Admission(self.clock, 3)
+
+    async def wrong(self) -> None:
+        """A check that fails."""
+        raise AccessDeniedError("wrong")
+
+    def attempt(self) -> Deferred[object]:
+        """A wrong attempt, with a place as connections and requests take one."""
+
+        async def run() -> None:
+            with self.admission.unauthenticated.take():
+                await self.admission.authenticate("flood", self.wrong)
+
+        return Deferred.fromCoroutine(run())
+
+    def test_places_are_left_for_others(self) -> None:
+        """A few attempts of an address wait, the others are refused at once: places are left for everybody else."""
+        refused: list[object] = []
+        for _ in range(100):
+            for _ in range(20):
+                self.attempt().addErrback(lambda failure: refused.append(failure.value))
+            self.clock.advance(0.1)
+        self.assertLess(self.admission.unauthenticated.taken, 10)
+        self.assertTrue(any(isinstance(error, NoRoomError) for error in refused))
+        other = Deferred.fromCoroutine(self.admission.authenticate("other", lambda: succeed(None)))
+        self.assertIsNone(self.successResultOf(other))
+
+    def test_it_ends(self) -> None:
+        """Once the flood is over, the address can log in again within a minute, however many attempts failed."""
+        for _ in range(20):
+            self.attempt().addErrback(lambda failure: None)
+        self.clock.pump([0.5] * 120)
+        self.assertEqual(self.admission.unauthenticated.taken, 0)
+        good = Deferred.fromCoroutine(self.admission.authenticate("flood", lambda: succeed(None)))
+        self.clock.advance(0)
+        self.assertIsNone(self.successResultOf(good))
+
+
 class AdmissionTests(SynchronousTestCase):
     """The admission that both protocols ask."""
 

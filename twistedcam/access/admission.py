@@ -6,7 +6,7 @@ Every limit on viewers and logins, and its error message, is here. The L{guards}
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ PASSWORDS_NEED_TLS = "passwords are accepted over TLS only"
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.5, 8.0
 
 _LONGEST_WAIT_SECONDS = 60.0
+_MAX_WAITING = 6  # attempts of one address; with more of them, it could take all places of those that wait
 _FORGET_SECONDS = 600.0
 _MAX_ADDRESSES = 10_000
 _MIN_UNAUTHENTICATED = 20  # a browser alone opens six connections, and asks over all of them at once
@@ -94,23 +95,36 @@ class LoginThrottle:
         self._clock = clock
         # Failures in a row, and the time of the next attempt, of the addresses that failed last.
         self._failed: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._waiting: Counter[str] = Counter()
 
     async def wait(self, address: str) -> None:
-        """Wait until C{address} may make its next attempt."""
+        """Wait until C{address} may make its next attempt. Raises L{NoRoomError} if too many of its attempts wait."""
         failures, next_at = self._failed.get(address, (0, 0.0))
         now = self._clock.seconds()
         if not failures or now - next_at > _FORGET_SECONDS:
             self._failed.pop(address, None)
             return
+        if self._waiting[address] >= _MAX_WAITING:
+            raise NoRoomError("too many attempts to log in come from this address, try again later")
         next_at = max(next_at, now)
         self._failed[address] = failures, min(next_at + self._delay(failures), now + _LONGEST_WAIT_SECONDS)
         if next_at > now:
-            await deferLater(self._clock, next_at - now)
+            await self._sleep(address, next_at - now)
+
+    async def _sleep(self, address: str, seconds: float) -> None:
+        self._waiting[address] += 1
+        try:
+            await deferLater(self._clock, seconds)
+        finally:
+            self._waiting[address] -= 1
+            if not self._waiting[address]:
+                del self._waiting[address]
 
     def failed(self, address: str) -> None:
         """Count a failed attempt: the next one has to wait longer."""
-        failures, next_at = self._failed.pop(address, (0, self._clock.seconds()))
-        self._failed[address] = failures + 1, next_at + self._delay(failures + 1)
+        now = self._clock.seconds()
+        failures, next_at = self._failed.pop(address, (0, now))
+        self._failed[address] = failures + 1, min(next_at + self._delay(failures + 1), now + _LONGEST_WAIT_SECONDS)
         if len(self._failed) > _MAX_ADDRESSES:
             self._failed.popitem(last=False)
 
@@ -142,7 +156,8 @@ class Admission:
         Run C{check} as soon as the throttle lets the address C{host} make an attempt.
 
         Returns what C{check} returns: None if the peer may watch, or a challenge, which decides nothing yet. Raises the
-        L{AccessDeniedError} that C{check} raises, but only after the next delay, to slow down guessing.
+        L{AccessDeniedError} that C{check} raises, but only after the next delay, to slow down guessing. Raises
+        L{NoRoomError} at once if too many attempts of C{host} are waiting.
         """
         await self._throttle.wait(host)
         try:
