@@ -118,6 +118,21 @@ class HubTests(TestCase):
             self.hub.publish(frame(sequence))
         self.assertEqual(sequences(self.sink), list(range(0, 20, 2)))
 
+    def test_rate_of_a_busy_sink(self) -> None:
+        """Under a rate limit, too, the frame that waits is the newest; only frames that were due count as dropped."""
+        outlet = self.hub.attach(self.sink)
+        outlet.limit(2)
+        self.sink.ready = False
+        for sequence in range(9):
+            self.hub.publish(frame(sequence))
+        self.assertEqual((outlet.waiting, outlet.dropped), (frame(8), 1))
+        self.sink.ready = True
+        outlet.resume()
+        for sequence in range(9, 16):
+            self.hub.publish(frame(sequence))
+        self.assertEqual(sequences(self.sink), [8, 10, 15])
+        self.assertEqual(outlet.tally(), Tally(3, 1, 33))
+
     def test_tally(self) -> None:
         """Frames and bytes are counted for outlets that get all, miss some, came later, or have gone."""
         busy = RecordingSink()

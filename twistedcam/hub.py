@@ -81,12 +81,10 @@ class Outlet:
 
         Otherwise it is held in the slot, or skipped because of the rate limit.
         """
-        if self._limit is not None and not self._limit.due(frame.captured or 0.0):
+        if self.waiting is not None:
+            self._replace(self.waiting, frame)
+        elif self._limit is not None and not self._limit.due(frame.captured or 0.0):
             self._miss(frame)
-        elif self.waiting is not None:
-            self._miss(self.waiting)
-            self.dropped += 1
-            self.waiting = frame
         elif self.sink.may_begin():
             if self._limit is not None:
                 self._last = frame
@@ -96,6 +94,12 @@ class Outlet:
                 self._last = self._hub.before
             self.waiting = frame
         return False
+
+    def _replace(self, waiting: Frame, frame: Frame) -> None:
+        self._miss(waiting)
+        self.waiting = frame  # also if it is not due: the slot is that of one that was
+        if self._limit is None or self._limit.due(frame.captured or 0.0):
+            self.dropped += 1
 
     def resume(self) -> None:
         """Send the waiting frame, if the sink is ready again."""
