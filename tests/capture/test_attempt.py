@@ -65,6 +65,13 @@ class AttemptTests(TestCase):
         self.assertTrue(self.camera.closed)
         self.assertEqual(self.samples, [])
 
+    def test_interval_that_is_none(self) -> None:
+        """A camera whose interval cannot be used is lost at once, with the reason."""
+        self.camera.interval = -1.0
+        running = self.start()
+        self.step(1)
+        self.assertIn(">= 0", str(self.failureResultOf(running, ValueError).value))
+
     def test_stalls(self) -> None:
         """A camera that gives no picture for some seconds is lost; what it gives later is not delivered."""
         running = self.start()

@@ -281,6 +281,21 @@ class SteppedCaptureTests(TestCase):
         self.assertEqual(self.sink.frames[-1].reason, "ZeroDivisionError: oops")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
+    def test_unforeseen_failure_at_each_attempt(self) -> None:
+        """The traceback of a camera that fails in the same way at each attempt is logged once."""
+
+        def fail() -> FakeCamera:
+            raise ZeroDivisionError("oops")
+
+        self.make_camera = fail
+        self.capture()
+        self.hubs["jpeg"].attach(self.sink)
+        for _ in range(5):
+            self.step(2)
+            self.reactor.advance(10)
+        self.assertGreater(len(self.threads), 3)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_broken_picture(self) -> None:
         """An occasional broken picture is skipped: the camera stays live."""
         good, broken = np.zeros((48, 64, 3), np.uint8), np.zeros((0, 5, 3), np.uint8)

@@ -76,7 +76,7 @@ class Attempt:
         too_late = CameraError(f"it has not opened within {OPEN_SECONDS:.0f} s")
         self._stall = self._reactor.callLater(OPEN_SECONDS, self._fail, too_late)
         try:
-            self._in_thread(self._open).addCallbacks(self._start_polling, self._fail)
+            self._in_thread(self._open).addCallback(self._start_polling).addErrback(self._fail)
             await self._lost
         finally:
             self._end()

@@ -169,8 +169,10 @@ class Capture(Service):
             except CameraError as error:
                 self._go_lost(str(error))
             except Exception as error:
-                log.failure("{camera}: the camera failed unexpectedly", camera=self.name)
-                self._go_lost(f"{type(error).__name__}: {error}")
+                reason = f"{type(error).__name__}: {error}"
+                if reason != self.reason:  # once, not at each attempt
+                    log.failure("{camera}: the camera failed unexpectedly", camera=self.name)
+                self._go_lost(reason)
             await deferLater(self._reactor, self._next_retry())
 
     async def _attempt(self) -> None:
