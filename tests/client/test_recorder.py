@@ -13,6 +13,7 @@ from tests.optional import needs
 from tests.test_recording import times
 from twistedcam.client.recorder import Recorder
 from twistedcam.interfaces import IOutput
+from twistedcam.recording import Recording, RecordingError
 
 
 @needs("av")
@@ -58,6 +59,19 @@ class RecorderTests(TestCase):
         recorder.stop()
         self.give(recorder, 2)
         self.assertEqual((len(times(self.path)), self.problems), (2, []))
+
+    def test_end_that_fails(self) -> None:
+        """A recording that cannot be finished is a problem, and is not reported as recorded."""
+        recorder = self.recorder()
+        recorder.start(self.path)
+        self.give(recorder, 1)
+
+        def fail(recording: Recording) -> None:
+            raise RecordingError("disk full")
+
+        self.patch(Recording, "close", fail)
+        recorder.stop()
+        self.assertEqual((self.problems, self.ends), (["the recording has ended: disk full"], []))
 
     def test_problems(self) -> None:
         """What cannot be recorded is reported, and ends the recording; later frames do no harm."""

@@ -44,7 +44,7 @@ class Connector(ClientService):
         self._factory = ServerConnectionFactory(
             session, reactor, camera, max_message_bytes, address.make_credentials, adapt
         )
-        endpoint = _ReportingEndpoint(address.to_endpoint(reactor), self._attempt_failed)
+        endpoint = _ReportingEndpoint(address.to_endpoint(reactor), str(address), self._attempt_failed)
         super().__init__(endpoint, self._factory, RETRY, clock=reactor)
 
     def choose(self, camera: str) -> None:
@@ -79,12 +79,13 @@ def is_final(failure: Failure) -> bool:
 class _ReportingEndpoint:
     """An endpoint that tells C{on_failure} why an attempt failed, because ClientService does not."""
 
-    def __init__(self, endpoint: IStreamClientEndpoint, on_failure: Callable[[Failure], None]) -> None:
+    def __init__(self, endpoint: IStreamClientEndpoint, server: str, on_failure: Callable[[Failure], None]) -> None:
         self._endpoint = endpoint
+        self._server = server
         self._on_failure = on_failure
 
     def __repr__(self) -> str:
-        return repr(self._endpoint)
+        return self._server
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect; a failure is reported, and passed on to the caller."""

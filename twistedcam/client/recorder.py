@@ -76,6 +76,7 @@ class Recorder:
             recording.close()
         except RecordingError as problem:
             self._on_problem(f"the recording has ended: {problem}")
+            return
         said = f"recorded: {recording.path}, {recording.frames} frames, {recording.seconds:.1f} s"
         log.info("{said}", said=said)
         self._on_end(said)
