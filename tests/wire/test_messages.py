@@ -73,7 +73,7 @@ class RoundTripTests(SynchronousTestCase):
 
     def test_sent_comes_back_as_it_was(self) -> None:
         """A ping's time stamp is returned with the type in which it came."""
-        for sent in (12, 12.5, "12", None):
+        for sent in (12, 12.5, "12", "x" * 3000, None):
             ping = parse_from_viewer(as_bytes({"type": "ping", "sent": sent}))
             assert isinstance(ping, Ping)
             self.assertEqual(json.loads(to_json(Pong(ping.sent, 0.0)))["sent"], sent)

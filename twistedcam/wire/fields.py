@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any, NoReturn
 
+_MAX_SCALAR = 4096  # characters; a viewer's message has no room for more
 MAX_TEXT = 200  # characters of a camera's name or a reason: a comment segment of a JPEG has to hold both
 
 
@@ -63,7 +64,7 @@ def as_seconds(name: str, value: object) -> float:
 def as_scalar(name: str, value: object) -> str | float | None:
     """C{value} as it is, if it is text, a finite number, a boolean or None. Raises L{FieldError}."""
     if isinstance(value, str):
-        return as_text(name, value)
+        return as_text(name, value, _MAX_SCALAR)
     if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     raise FieldError(f"{name} is neither text nor a number")
