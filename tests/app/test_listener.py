@@ -10,7 +10,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.internet.protocol import Factory
-from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.internet.task import Clock
+from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
@@ -61,6 +62,17 @@ class FakeEndpoint:
         return self.answer
 
 
+class FakeReactor(Clock):
+    """A reactor that runs unless C{running} is False."""
+
+    running = True
+
+    def callWhenRunning(self, function: Callable[..., object], *args: Any) -> None:  # noqa: N802
+        """Call it now, or never."""
+        if self.running:
+            function(*args)
+
+
 LOCAL = IPv4Address("TCP", "127.0.0.1", 9998)
 PUBLIC = IPv4Address("TCP", "192.0.2.1", 9998)
 IN_USE = CannotListenError("127.0.0.1", 9998, OSError(98, "Address already in use"))
@@ -70,8 +82,7 @@ class ListenerTests(TestCase):
     """A listener on a fake endpoint."""
 
     def setUp(self) -> None:
-        self.reactor = MemoryReactorClock()
-        self.reactor.running = True
+        self.reactor = FakeReactor()
         self.endpoint = FakeEndpoint()
         self.port = FakePort(LOCAL)
         self.left: list[int] = []

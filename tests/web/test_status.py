@@ -37,11 +37,12 @@ class StateTests(SynchronousTestCase):
         """Each viewer is reported with its encoding, frames and bytes, even before it is sent anything."""
         camera = FakeStatus("desk")
         camera.hubs["jpeg"].attach(RecordingSink(), "first")
-        camera.hubs["jpeg"].publish(frame(1))
+        published = frame(1)
+        camera.hubs["jpeg"].publish(published)
         camera.hubs["jpeg/2"].attach(RecordingSink(), "second")
         first, second = state({"desk": camera}, time.time())["cameras"][0]["viewers"]
         self.assertEqual((first["address"], first["encoding"], first["sent"]), ("first", "jpeg", 1))
-        self.assertEqual(first["bytes"], len(frame(1).payload))
+        self.assertEqual(first["bytes"], len(published.payload))
         self.assertEqual((second["address"], second["encoding"], second["age"]), ("second", "jpeg/2", None))
 
 
