@@ -57,8 +57,8 @@ class ServerContext:
         """The hubs, from full to smallest pictures, that serve C{hello}. Raises L{UnknownCameraError}."""
         if hello is None:
             return [self.silent_hub]
-        name = next(iter(self.hubs)) if hello.camera is None else hello.camera
-        return [find_camera(self.hubs, name), *(self.smaller.get(name, ()) if hello.adapt else ())]
+        name = find_camera({name: name for name in self.hubs}, hello.camera)
+        return [self.hubs[name], *(self.smaller.get(name, ()) if hello.adapt else ())]
 
 
 class IConnection(Protocol):
