@@ -70,11 +70,6 @@ class MessageParser:
         """The bytes of a length that is not complete."""
         return self._prefix if self._missing is None else b""
 
-    @property
-    def held_bytes(self) -> int:
-        """How many bytes of the unfinished message are kept."""
-        return sum(map(len, self._chunks)) + len(self._small)
-
     def receive(self, data: bytes) -> None:
         """Take the stream's next bytes."""
         self._data = data if self._position == len(self._data) else self._data[self._position :] + data
