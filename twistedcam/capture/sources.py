@@ -1,4 +1,4 @@
-"""What C{--camera} may name: devices, video files, URLs, plugins and the test card."""
+"""The sources of C{--camera}: devices, video files, URLs, plugins and the test card."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PLUGIN = "plugin:"
 
 @dataclass(frozen=True)
 class Source:
-    """What C{--camera} names: a C{kind} (C{"device"} or a key of L{_OPENERS}), the C{target} to open, and a C{name}."""
+    """A source of C{--camera}: its C{kind} (C{"device"} or a key of L{_OPENERS}), C{target} to open, and C{name}."""
 
     name: str
     kind: str

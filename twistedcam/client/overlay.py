@@ -1,4 +1,4 @@
-"""What is written on the picture: the overlay, the notice and the line about a recording."""
+"""The text on the picture: the overlay, the notice and the line about a recording."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Recorder:
 
     @property
     def status(self) -> str:
-        """What to show while it records, or an empty string."""
+        """The line to show while it records, or an empty string."""
         return "" if self._recording is None else overlay.recording_line(self._recording.path, self._recording.seconds)
 
     @property

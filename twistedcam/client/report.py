@@ -44,7 +44,7 @@ class Report:
 
 
 def summary(count: int, seconds: float, dropped: int, ages: list[float]) -> str:
-    """What was received: C{count} frames in C{seconds}, and their C{ages} in seconds, in ascending order."""
+    """A line about C{count} frames received in C{seconds}, with their C{ages} in seconds, in ascending order."""
     age = "unknown"
     if ages:
         median, p99 = ages[len(ages) // 2] * 1000, ages[len(ages) * 99 // 100] * 1000
