@@ -15,7 +15,21 @@ _LAYERS = (
     {"__init__", "tap", "client_tap", "app"},
     {"server", "web", "client", "capture"},
     {"access", "pacing", "camera_status", "plugin", "recording", "testing"},
-    {"hub", "codec", "pickles", "frame", "encodings", "rates", "net", "interfaces", "errors", "journal", "wire"},
+    {
+        "hub",
+        "codec",
+        "pickles",
+        "frame",
+        "encodings",
+        "rates",
+        "net",
+        "interfaces",
+        "errors",
+        "journal",
+        "secret",
+        "text",
+        "wire",
+    },
 )
 
 

@@ -7,7 +7,7 @@ from twisted.internet.interfaces import ITCPTransport, IUNIXTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
-from twistedcam.net import describe, disable_nagle
+from twistedcam.net import describe, disable_nagle, is_local, network_of
 
 
 class DescribeTests(SynchronousTestCase):
@@ -18,6 +18,35 @@ class DescribeTests(SynchronousTestCase):
         self.assertEqual(describe(IPv4Address("TCP", "10.0.0.1", 99)), "10.0.0.1:99")
         self.assertEqual(describe(IPv6Address("TCP", "::1", 99)), "[::1]:99")
         self.assertEqual(describe(UNIXAddress("/run/cam")), "/run/cam")
+
+
+class LocalTests(SynchronousTestCase):
+    """Which addresses are this machine's own."""
+
+    def test_local(self) -> None:
+        """Loopback addresses and UNIX sockets, and 127.0.0.1 as a socket for both protocols writes it."""
+        for host in ("127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"):
+            self.assertTrue(is_local(IPv6Address("TCP", host, 99)), host)
+        self.assertTrue(is_local(UNIXAddress("/run/cam")))
+        for host in ("10.0.0.1", "::", "::ffff:10.0.0.1", "fe80::1%eth0"):
+            self.assertFalse(is_local(IPv6Address("TCP", host, 99)), host)
+
+
+class NetworkTests(SynchronousTestCase):
+    """What counts as one source of connections."""
+
+    def test_network_of(self) -> None:
+        """An IPv4 address, in either notation, or a /64 network."""
+        for host, network in (
+            ("10.0.0.1", "10.0.0.1"),
+            ("::ffff:10.0.0.1", "10.0.0.1"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+            ("fe80::1%eth0", "fe80::/64"),
+            ("", ""),
+            ("example.onion", "example.onion"),
+        ):
+            self.assertEqual(network_of(host), network)
 
 
 class Transport:

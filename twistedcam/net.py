@@ -6,7 +6,7 @@ import os
 import socket
 import struct
 import sys
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 from twisted.internet.interfaces import ITCPTransport, IUNIXTransport
@@ -37,12 +37,36 @@ def describe(address: Any) -> str:
 def is_local(address: Any) -> bool:
     """Whether only this machine can be at C{address}."""
     host = getattr(address, "host", None)
-    return host is None or ip_address(host.partition("%")[0]).is_loopback
+    return host is None or parse_ip(host).is_loopback
+
+
+def parse_ip(host: str) -> IPv4Address | IPv6Address:
+    """
+    The IP address C{host}; an IPv4 address in IPv6 notation, C{::ffff:127.0.0.1}, as the IPv4 address that it is.
+
+    Raises ValueError.
+    """
+    found = ip_address(host.partition("%")[0])
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def network_of(host: str) -> str:
+    """
+    What counts as one source of connections: an IPv4 address, or the /64 network of an IPv6 address.
+
+    An IPv6 /64 is the least that a single customer is given: its 2**64 addresses cost nothing. What is no IP address is
+    returned as it is.
+    """
+    try:
+        found = parse_ip(host)
+    except ValueError:
+        return host
+    return str(found if found.version == 4 else ip_network((found, 64), strict=False))
 
 
 def reachable(host: str) -> list[str]:
     """The addresses at which others can reach a listener on C{host}, beginning with that of the default route."""
-    if not ip_address(host.partition("%")[0]).is_unspecified:
+    if not parse_ip(host).is_unspecified:
         return [host]
     addresses = dict.fromkeys(filter(None, (_routed_address(), *_interface_addresses())))
     return list(addresses) or ["127.0.0.1"]
@@ -70,4 +94,4 @@ def _interface_addresses() -> list[str]:
             except OSError:  # an interface without an address
                 continue
             addresses.append(socket.inet_ntoa(answer[20:24]))
-    return [address for address in addresses if not ip_address(address).is_loopback]
+    return [address for address in addresses if not parse_ip(address).is_loopback]

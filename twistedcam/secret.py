@@ -1,0 +1,43 @@
+"""Secrets: a type that shows itself in no text, and URLs without the credentials in them."""
+
+from __future__ import annotations
+
+import hmac
+import re
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
+
+
+class Secret:
+    """A password, key or token. Its C{str} and C{repr} do not show it; only L{reveal} does."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself: to be sent, compared, or shown to whoever asked for it."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        """Whether C{other} is the same secret, compared in constant time."""
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(
+            self._value.encode("utf-8", "surrogatepass"), other._value.encode("utf-8", "surrogatepass")
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+def redacted(text: str) -> str:
+    """C{text} with C{***} in place of the user name and password of each URL in it."""
+    return _CREDENTIALS.sub("***@", text)

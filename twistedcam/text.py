@@ -1,0 +1,31 @@
+"""Text of others, made safe to print: on a terminal, in a log, or on a card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.python.failure import Failure
+
+
+def printable(text: str, limit: int = 500) -> str:
+    """
+    C{text} in one line of at most C{limit} characters, with every character that does not print as an escape sequence.
+
+    That covers control characters and escape sequences of terminals, marks that change the direction of text, line
+    separators, and lone surrogates, which cannot be encoded. Text that was cut off ends with three dots.
+    """
+    found = "".join(map(_escape, text[: limit + 1]))
+    return found if len(found) <= limit else f"{found[: limit - 3]}..."
+
+
+def _escape(character: str) -> str:
+    # Code points below 0x20, DEL, bidirectional marks, surrogates and separators other than the space do not print.
+    return character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
+
+
+class PrintableFailure(Failure):
+    """A failure for the log whose traceback is printable: the text of its exception may come from anybody."""
+
+    def getTraceback(self, *args: Any, **keywords: Any) -> str:  # noqa: N802
+        """The traceback, line by line as L{printable} writes them."""
+        return "".join(f"{printable(line)}\n" for line in super().getTraceback(*args, **keywords).splitlines())
