@@ -33,6 +33,7 @@ from twistedcam.codec import encode_jpeg
 from twistedcam.frame import Frame, stamp
 from twistedcam.hub import Hub
 from twistedcam.interfaces import ICredentials, IGuard
+from twistedcam.secret import Secret
 from twistedcam.server.factory import ViewerServerFactory
 from twistedcam.testing import RecordingSink
 from twistedcam.web.authenticators import BasicAuthenticator
@@ -164,7 +165,7 @@ class AccessTests(TestCase):
     async def test_password(self) -> None:
         """A name and its password let a viewer in, on this machine also without TLS."""
         port = await self.serve(lambda: PasswordGuard(make_portal([CHECKER])))
-        await self.watch(port, lambda: PasswordCredentials("me", "secret"))
+        await self.watch(port, lambda: PasswordCredentials("me", Secret("secret")))
         await self.is_shown()
 
     async def test_wrong_password(self) -> None:
@@ -172,8 +173,8 @@ class AccessTests(TestCase):
         port = await self.serve(lambda: PasswordGuard(make_portal([CHECKER])))
         self.patch(self.factory.admission._throttle, "_clock", Impatient())
         for credentials, why in (
-            (lambda: PasswordCredentials("me", "guess"), "name or password is wrong"),
-            (lambda: PasswordCredentials("you", "secret"), "name or password is wrong"),
+            (lambda: PasswordCredentials("me", Secret("guess")), "name or password is wrong"),
+            (lambda: PasswordCredentials("you", Secret("secret")), "name or password is wrong"),
             (NoCredentials, "asks for a name and a password: use --user"),
         ):
             self.failure = Deferred()

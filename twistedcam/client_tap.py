@@ -24,6 +24,7 @@ from twistedcam.client.config import ClientConfig
 from twistedcam.client.display import DisplayError, OpenCVDisplay, check_display
 from twistedcam.errors import TwistedcamError
 from twistedcam.net import DEFAULT_PORT
+from twistedcam.secret import Secret
 
 TITLE = "RECEIVING VIDEO"
 PASSWORD_VARIABLE = "TWISTEDCAM_PASSWORD"
@@ -125,7 +126,7 @@ class Options(GroupedOptions):
         if self["tls"]:
             address = self._with_tls(address)
         if self["user"] is not None:
-            address = address.with_password(self["user"], self._password())
+            address = address.with_password(self["user"], Secret(self._password()))
         return address
 
     def _check_endpoint(self, address: Address) -> None:

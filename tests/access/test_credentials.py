@@ -15,6 +15,7 @@ from twistedcam.access.credentials import KeyCredentials, NoCredentials, Passwor
 from twistedcam.access.sharekey import make_secret, write_key
 from twistedcam.errors import AccessDeniedError
 from twistedcam.interfaces import ICredentials
+from twistedcam.secret import Secret
 from twistedcam.wire.messages import Challenge, Hello
 
 PLAIN = Hello("desk", 5.0)
@@ -35,7 +36,11 @@ class CredentialsTests(SynchronousTestCase):
 
     def test_interfaces(self) -> None:
         """All kinds are credentials."""
-        for credentials in (NoCredentials(), KeyCredentials(make_secret()), PasswordCredentials("me", "secret")):
+        for credentials in (
+            NoCredentials(),
+            KeyCredentials(make_secret()),
+            PasswordCredentials("me", Secret("secret")),
+        ):
             self.assertTrue(verifyObject(ICredentials, credentials))
 
     def test_none(self) -> None:
@@ -48,10 +53,12 @@ class CredentialsTests(SynchronousTestCase):
 
     def test_password(self) -> None:
         """A password is sent within this machine and over TLS, and never in the clear to another machine."""
-        credentials = PasswordCredentials("me", "secret")
+        credentials = PasswordCredentials("me", Secret("secret"))
         for safe in (transport(None), transport("127.0.0.1"), transport("192.0.2.1", over_tls=True)):
             hello = credentials.hello(PLAIN, safe)
-            self.assertEqual((hello.camera, hello.fps, hello.user, hello.password), ("desk", 5.0, "me", "secret"))
+            self.assertEqual(
+                (hello.camera, hello.fps, hello.user, hello.password), ("desk", 5.0, "me", Secret("secret"))
+            )
         with self.assertRaisesRegex(AccessDeniedError, "without TLS: use --tls"):
             credentials.hello(PLAIN, transport("192.0.2.1"))
         with self.assertRaisesRegex(AccessDeniedError, "use --key"):

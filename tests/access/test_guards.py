@@ -14,6 +14,7 @@ from twistedcam.access.guards import KeyGuard, PasswordGuard, TokenGuard, make_p
 from twistedcam.access.sharekey import make_secret, prove
 from twistedcam.errors import AccessDeniedError
 from twistedcam.interfaces import IGuard
+from twistedcam.secret import Secret
 from twistedcam.wire.messages import Hello
 
 FINGERPRINT = b"certificate"
@@ -39,7 +40,7 @@ class InterfaceTests(TestCase):
 
     def test_guards(self) -> None:
         """Each guard, including the one of the tests, provides the interface."""
-        for guard in (KeyGuard(1, FINGERPRINT), PasswordGuard(make_portal([])), TokenGuard("x"), SlowGuard()):
+        for guard in (KeyGuard(1, FINGERPRINT), PasswordGuard(make_portal([])), TokenGuard(Secret("x")), SlowGuard()):
             verifyObject(IGuard, guard)
 
 
@@ -59,7 +60,7 @@ class KeyGuardTests(GuardTestCase):
 
     def test_strange_hellos(self) -> None:
         """A hello without a nonce is denied, whatever else it holds."""
-        for hello in (Hello(), Hello(proof="x"), Hello(user="me", password="secret")):
+        for hello in (Hello(), Hello(proof="x"), Hello(user="me", password=Secret("secret"))):
             self.denied(hello)
 
     def test_server_proof_is_no_viewer_proof(self) -> None:
@@ -78,16 +79,17 @@ class PasswordGuardTests(GuardTestCase):
 
     def test_password(self) -> None:
         """The right password of a known name is admitted, and nothing else."""
-        self.assertIsNone(self.admit(Hello(user="me", password="secret")))
+        self.assertIsNone(self.admit(Hello(user="me", password=Secret("secret"))))
         for user, password in (("me", "guess"), ("you", "secret"), ("", "")):
-            self.assertEqual(self.denied(Hello(user=user, password=password)), "the name or password is wrong")
+            self.assertEqual(self.denied(Hello(user=user, password=Secret(password))), "the name or password is wrong")
         self.assertIn("use --user", self.denied(Hello()))
 
     def test_in_the_clear(self) -> None:
         """A password that others can read is not even checked."""
         self.patch(self.checker, "requestAvatarId", self.fail)
         self.assertEqual(
-            self.denied(Hello(user="me", password="secret"), is_private=False), "passwords are accepted over TLS only"
+            self.denied(Hello(user="me", password=Secret("secret")), is_private=False),
+            "passwords are accepted over TLS only",
         )
 
     def test_text_in_memory(self) -> None:
@@ -95,7 +97,7 @@ class PasswordGuardTests(GuardTestCase):
         checker: Any = InMemoryUsernamePasswordDatabaseDontUse()
         checker.users = {"me": "secret"}
         self.guard = PasswordGuard(make_portal([checker]))
-        self.assertIsNone(self.admit(Hello(user="me", password="secret")))
+        self.assertIsNone(self.admit(Hello(user="me", password=Secret("secret"))))
 
     def test_checker_that_fails(self) -> None:
         """When passwords cannot be checked nobody is admitted, and the log says why."""
@@ -104,7 +106,7 @@ class PasswordGuardTests(GuardTestCase):
             raise OSError("the database is gone")
 
         self.patch(self.checker, "requestAvatarId", explode)
-        self.assertIn("cannot check passwords at present", self.denied(Hello(user="me", password="secret")))
+        self.assertIn("cannot check passwords at present", self.denied(Hello(user="me", password=Secret("secret"))))
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
 
 
@@ -112,10 +114,10 @@ class TokenGuardTests(GuardTestCase):
     """The guard of the link."""
 
     def setUp(self) -> None:
-        self.guard = TokenGuard("token")
+        self.guard = TokenGuard(Secret("token"))
 
     def test_token(self) -> None:
         """The token is admitted, and nothing else."""
-        self.assertIsNone(self.admit(Hello(password="token")))
-        for password in (None, "", "toke", "tokens", "\N{REPLACEMENT CHARACTER}"):
-            self.assertIn("invalid or has expired", self.denied(Hello(password=password)))
+        self.assertIsNone(self.admit(Hello(password=Secret("token"))))
+        for password in ("", "toke", "tokens", "\N{REPLACEMENT CHARACTER}"):
+            self.assertIn("invalid or has expired", self.denied(Hello(password=Secret(password))))

@@ -43,7 +43,7 @@ class ServerTestCase(TestCase):
 
     def key(self) -> str:
         """The key that is kept."""
-        return load(self.folder).key
+        return load(self.folder).key.reveal()
 
 
 class StartTests(ServerTestCase):

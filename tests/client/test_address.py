@@ -13,6 +13,7 @@ from twistedcam.access.sharekey import KeyTextError
 from twistedcam.client.address import Address, AddressError
 from twistedcam.errors import TwistedcamError
 from twistedcam.interfaces import ICredentials
+from twistedcam.secret import Secret
 
 KEY = "28T5-CY4T-QKFF-04HM-ASW9-BF31"
 
@@ -104,7 +105,7 @@ class CredentialsTests(SynchronousTestCase):
         for address, kind, over_tls in (
             (plain, NoCredentials, False),
             (plain.with_key(KEY), KeyCredentials, True),
-            (plain.with_password("me", "secret"), PasswordCredentials, False),
+            (plain.with_password("me", Secret("secret")), PasswordCredentials, False),
         ):
             credentials = address.make_credentials()
             self.assertIsInstance(credentials, kind)

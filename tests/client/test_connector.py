@@ -12,6 +12,7 @@ from twistedcam.access.credentials import PasswordCredentials
 from twistedcam.client.address import Address
 from twistedcam.client.connector import Connector, explain, is_final
 from twistedcam.client.session import CONNECTED, CONNECTING, RECONNECTING, Session
+from twistedcam.secret import Secret
 
 NOBODY = "nothing listens at desk:9999, is the server running?"
 UNKNOWN = "the host of desk:9999 is not known: check the spelling, or use its IP address"
@@ -96,7 +97,7 @@ class ConnectorTests(SynchronousTestCase):
 
     def test_settings(self) -> None:
         """Camera, limit, adaption and credentials reach the connection."""
-        address = Address(endpoint=self.server, make_credentials=lambda: PasswordCredentials("me", "secret"))
+        address = Address(endpoint=self.server, make_credentials=lambda: PasswordCredentials("me", Secret("secret")))
         connector = Connector(self.clock, address, self.session, "desk", 1000, adapt=False)
         connector.startService()
         # There is no TLS in memory either, so the password is not sent.

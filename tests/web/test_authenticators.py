@@ -119,8 +119,8 @@ class TokenAuthenticatorTests(WebTestCase):
 
     async def test_link(self) -> None:
         """The link becomes a cookie and leaves the address; the token is a password, too; guesses are delayed."""
-        token = web_token(make_secret())
-        self.authenticator = TokenAuthenticator(token)
+        secret = web_token(make_secret())
+        self.authenticator, token = TokenAuthenticator(secret), secret.reveal()
         await self.serve()
         self.assertEqual((await self.ask("/")).status, 401)
         answer = await self.ask(f"/?key={token}&fps=5")

@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from twistedcam.secret import Secret
 from twistedcam.wire.fields import FieldError
 from twistedcam.wire.framing import pack as pack_bytes
 from twistedcam.wire.messages import (
@@ -27,7 +28,7 @@ from twistedcam.wire.messages import (
 
 _VIEWERS: list[FromViewer] = [
     Hello(),
-    Hello("desk", 12.5, False, "n" * 16, "0f" * 32, "me", "secret"),
+    Hello("desk", 12.5, False, "n" * 16, "0f" * 32, "me", Secret("secret")),
     Ping(),
     Ping(1.5),
     Ping("a text"),
@@ -81,7 +82,7 @@ class RoundTripTests(SynchronousTestCase):
 
     def test_credentials_stay_out_of_logs(self) -> None:
         """The representation of a hello contains the camera, but no credentials."""
-        text = repr(Hello("desk", user="me", password="secret", proof="0f"))
+        text = repr(Hello("desk", user="me", password=Secret("secret"), proof="0f"))
         self.assertIn("desk", text)
         self.assertNotIn("secret", text)
         self.assertNotIn("0f", text)

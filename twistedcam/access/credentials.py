@@ -17,6 +17,7 @@ from twistedcam.access.sharekey import is_proof, prove, read_key
 from twistedcam.errors import AccessDeniedError
 from twistedcam.interfaces import ICredentials
 from twistedcam.net import is_local
+from twistedcam.secret import Secret
 from twistedcam.wire.messages import Challenge, Hello
 
 
@@ -72,7 +73,7 @@ class PasswordCredentials:
 
     admits_frames = True
 
-    def __init__(self, user: str, password: str) -> None:
+    def __init__(self, user: str, password: Secret) -> None:
         self._user = user
         self._password = password
 

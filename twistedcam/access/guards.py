@@ -18,6 +18,7 @@ from twistedcam.access.admission import PASSWORDS_NEED_TLS
 from twistedcam.access.sharekey import is_proof, prove
 from twistedcam.errors import AccessDeniedError
 from twistedcam.interfaces import IGuard
+from twistedcam.secret import Secret
 from twistedcam.wire.messages import Challenge, Hello
 
 log = Logger()
@@ -62,12 +63,12 @@ class KeyGuard:
 class TokenGuard:
     """Admits viewers that show C{token}, in place of a password; see L{twistedcam.access.sharekey.web_token}."""
 
-    def __init__(self, token: str) -> None:
-        self._token = token.encode()
+    def __init__(self, token: Secret) -> None:
+        self._token = token
 
     async def admit(self, hello: Hello, is_private: bool) -> Challenge | None:
         """Compare the token, in constant time."""
-        if not hmac.compare_digest((hello.password or "").encode(), self._token):
+        if hello.password != self._token:
             raise AccessDeniedError("this link is invalid or has expired: ask for the current one")
         return None
 
@@ -119,7 +120,7 @@ class PasswordGuard:
         if not is_private:
             raise AccessDeniedError(PASSWORDS_NEED_TLS)
         try:
-            await self._portal.login(_Password(hello.user.encode(), hello.password.encode()), None, _IWatching)
+            await self._portal.login(_Password(hello.user.encode(), hello.password.reveal().encode()), None, _IWatching)
         except UnauthorizedLogin:
             raise AccessDeniedError("the name or password is wrong") from None
         except CancelledError:

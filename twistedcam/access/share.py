@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
@@ -19,6 +19,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twistedcam.access.guards import KEY_NEEDED
 from twistedcam.access.sharekey import KeyTextError, make_secret, read_key, write_key
 from twistedcam.errors import TwistedcamError
+from twistedcam.secret import Secret
 from twistedcam.wire import messages
 from twistedcam.wire.framing import TLS_HANDSHAKE
 from twistedcam.wire.messages import Refused
@@ -63,13 +64,13 @@ class _PoliteTLSFactory(TLSMemoryBIOFactory):
 class Share:
     """C{secret} is what the key holds, C{certificate} what the server presents; see L{sharekey}."""
 
-    secret: int
+    secret: int = field(repr=False)
     certificate: PrivateCertificate
 
     @property
-    def key(self) -> str:
+    def key(self) -> Secret:
         """The secret as text, for a viewer's C{--key}."""
-        return write_key(self.secret)
+        return Secret(write_key(self.secret))
 
     @property
     def fingerprint(self) -> bytes:

@@ -7,6 +7,7 @@ import hmac
 import secrets
 
 from twistedcam.errors import TwistedcamError
+from twistedcam.secret import Secret
 
 SECRET_BITS = 100
 _CHECK_BITS = 20
@@ -64,9 +65,9 @@ def prove(secret: int, role: str, viewer_nonce: str, server_nonce: str, fingerpr
     return hmac.new(secret.to_bytes(13, "big"), message, hashlib.sha256).hexdigest()
 
 
-def web_token(secret: int) -> str:
+def web_token(secret: int) -> Secret:
     """The token that a browser sends in place of the key: 128 bits derived from it, which do not reveal it."""
-    return hmac.new(secret.to_bytes(13, "big"), b"twistedcam web 1", hashlib.sha256).hexdigest()[:32]
+    return Secret(hmac.new(secret.to_bytes(13, "big"), b"twistedcam web 1", hashlib.sha256).hexdigest()[:32])
 
 
 def is_proof(claimed: object, proof: str) -> bool:

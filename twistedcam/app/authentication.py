@@ -11,6 +11,7 @@ from twistedcam.access.sharekey import web_token
 from twistedcam.app.config import Access, Local, Passwords, Shared
 from twistedcam.app.listener import StartError
 from twistedcam.interfaces import IGuard
+from twistedcam.secret import Secret
 from twistedcam.web.authenticators import BasicAuthenticator, RequestAuthenticator, TokenAuthenticator
 
 log = Logger()
@@ -23,10 +24,11 @@ class Authentication:
     No authentication: viewers are let in without credentials. The base class of the other kinds.
 
     C{is_open} says whether other machines may connect. C{key} and C{token} are the secrets to show over TCP and over
-    HTTP, or empty strings.
+    HTTP, or None.
     """
 
-    key = token = ""
+    key: Secret | None = None
+    token: Secret | None = None
 
     def __init__(self, is_open: bool = True) -> None:
         self.is_open = is_open
@@ -87,7 +89,7 @@ class KeyAuthentication(Authentication):
 
     def make_authenticator(self) -> RequestAuthenticator:
         """A link that contains a token."""
-        return TokenAuthenticator(self.token)
+        return TokenAuthenticator(web_token(self._share.secret))
 
 
 def prepare_authentication(access: Access) -> Authentication:

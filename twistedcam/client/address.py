@@ -15,6 +15,7 @@ from twistedcam.access.credentials import NoCredentials, PasswordCredentials, us
 from twistedcam.errors import TwistedcamError
 from twistedcam.interfaces import ICredentials
 from twistedcam.net import DEFAULT_PORT
+from twistedcam.secret import Secret
 
 # An attempt is given up early: one that began while the network was down would connect
 # later than a new attempt does.
@@ -79,7 +80,7 @@ class Address:
         """
         return replace(self, tls=optionsForClientTLS(self.host, trustRoot=_trust(authority)))
 
-    def with_password(self, user: str, password: str) -> Address:
+    def with_password(self, user: str, password: Secret) -> Address:
         """This address with a name and a password to log in with."""
         return replace(self, make_credentials=lambda: PasswordCredentials(user, password))
 

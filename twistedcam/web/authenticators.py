@@ -14,6 +14,7 @@ from twistedcam.access.admission import PASSWORDS_NEED_TLS, Admission, NoRoomErr
 from twistedcam.access.guards import TokenGuard
 from twistedcam.errors import AccessDeniedError
 from twistedcam.interfaces import IGuard
+from twistedcam.secret import Secret
 from twistedcam.web.responses import TextResource, busy
 from twistedcam.wire.messages import Hello
 
@@ -71,7 +72,7 @@ class BasicAuthenticator:
         user, password = (text.decode(errors="replace") for text in (request.getUser(), request.getPassword()))
         if not (user or password) or not is_private(request.channel.transport):
             return None
-        return Hello(user=user, password=password)
+        return Hello(user=user, password=Secret(password))
 
     def ask(self, request: Request) -> IResource:
         """Ask for a password, or for TLS if others could read it."""
@@ -95,14 +96,14 @@ class TokenAuthenticator:
     See L{twistedcam.access.sharekey.web_token}.
     """
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: Secret) -> None:
         self.guard = TokenGuard(token)
-        self._token = token.encode()
+        self._token = token
 
     def credentials(self, request: Request) -> Hello | None:
         """The token of the link itself, else of the cookie, else of the password."""
         shown = _key(request) or request.getCookie(COOKIE.encode()) or request.getPassword()
-        return Hello(password=shown.decode(errors="replace")) if shown else None
+        return Hello(password=Secret(shown.decode(errors="replace"))) if shown else None
 
     def ask(self, request: Request) -> IResource:
         """Ask for the token as a password."""
@@ -121,7 +122,9 @@ class TokenAuthenticator:
         query = f"?{urlencode(rest, doseq=True)}" if rest else ""
         path = "/" + request.path.decode("ascii", "replace").lstrip("/")  # "//" would lead to another server
         age = str(_COOKIE_SECONDS)
-        request.addCookie(COOKIE, self._token, path=b"/", max_age=age, secure=True, httpOnly=True, sameSite="lax")
+        request.addCookie(
+            COOKIE, self._token.reveal(), path=b"/", max_age=age, secure=True, httpOnly=True, sameSite="lax"
+        )
         return TextResource(http.SEE_OTHER, "the address without the key", {"Location": path + query})
 
 

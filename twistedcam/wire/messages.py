@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
 from twistedcam.rates import MAX_FPS
+from twistedcam.secret import Secret
 from twistedcam.wire import framing
 from twistedcam.wire.fields import FieldError, as_number, as_scalar, as_seconds, as_text, load_object
 
@@ -34,12 +35,9 @@ class Hello:
     fps: float = 0.0
     adapt: bool = True
     nonce: str | None = None
-    proof: str | None = None
+    proof: str | None = field(default=None, repr=False)
     user: str | None = None
-    password: str | None = None
-
-    def __repr__(self) -> str:
-        return f"<Hello camera={self.camera!r} fps={self.fps:g}>"  # no credentials in a log
+    password: Secret | None = None
 
     @classmethod
     def parse(cls, found: Mapping[str, Any]) -> Hello:
@@ -51,7 +49,7 @@ class Hello:
             _optional(found, "nonce", _nonce),
             _optional(found, "proof", _proof),
             _optional(found, "user", _credential),
-            _optional(found, "password", _credential),
+            _optional(found, "password", _password),
         )
 
 
@@ -149,6 +147,7 @@ _FROM_SERVER: dict[str, Callable[[Mapping[str, Any]], FromServer]] = {
 }
 
 _Message = TypeVar("_Message")
+_Value = TypeVar("_Value")
 
 
 def parse_from_viewer(payload: bytes) -> FromViewer | None:
@@ -170,11 +169,9 @@ def _parse(payload: bytes, kinds: Mapping[str, Callable[[Mapping[str, Any]], _Me
 
 def to_json(message: FromViewer | FromServer) -> bytes:
     """C{message} as compact JSON, without the fields that have their default values."""
-    values = {field.name: getattr(message, field.name) for field in fields(message)}
-    told = {"type": message.type} | {
-        field.name: values[field.name] for field in fields(message) if values[field.name] != field.default
-    }
-    return json.dumps(told, separators=(",", ":")).encode()
+    values = ((one, getattr(message, one.name)) for one in fields(message))
+    told = {"type": message.type} | {one.name: value for one, value in values if value != one.default}
+    return json.dumps(told, separators=(",", ":"), default=Secret.reveal).encode()
 
 
 def pack(message: FromViewer | FromServer) -> bytes:
@@ -182,13 +179,17 @@ def pack(message: FromViewer | FromServer) -> bytes:
     return framing.pack(to_json(message))
 
 
-def _optional(found: Mapping[str, Any], name: str, read: Callable[[str, object], str]) -> str | None:
+def _optional(found: Mapping[str, Any], name: str, read: Callable[[str, object], _Value]) -> _Value | None:
     value = found.get(name)
     return None if value is None else read(name, value)
 
 
 def _credential(name: str, value: object) -> str:
     return as_text(name, value, _MAX_CREDENTIAL)
+
+
+def _password(name: str, value: object) -> Secret:
+    return Secret(_credential(name, value))
 
 
 def _proof(name: str, value: object) -> str:
