@@ -17,3 +17,11 @@ class BrokenPictureError(CameraError):
 
 class AccessDeniedError(TwistedcamError):
     """A viewer is not let in; the text, which it is sent, says why."""
+
+
+class NoRoomError(AccessDeniedError):
+    """A limit has been reached; an attempt after C{retry_seconds} may succeed."""
+
+    def __init__(self, text: str, retry_seconds: float = 5.0) -> None:
+        super().__init__(text)
+        self.retry_seconds = retry_seconds

@@ -97,6 +97,9 @@ class IOutput(Interface):
 class IGuard(Interface):
     """Decides whether one connection's viewer may watch."""
 
+    def guessed_name(hello: Hello) -> str | None:
+        """The name whose password C{hello} may guess: attempts at it are throttled. None if nothing can be guessed."""
+
     def admit(hello: Hello, is_private: bool) -> Awaitable[Challenge | None]:
         """
         None when the viewer may watch, or the challenge that another hello is to answer. Raises L{AccessDeniedError}.

@@ -16,6 +16,10 @@ class SlowGuard:
     def __init__(self) -> None:
         self.checks: list[Deferred[Challenge | None]] = []
 
+    def guessed_name(self, hello: Hello) -> str | None:
+        """None: attempts are not throttled."""
+        return None
+
     async def admit(self, hello: Hello, is_private: bool) -> Challenge | None:
         """Wait for the test."""
         self.checks.append(Deferred())

@@ -24,6 +24,10 @@ from twistedcam.wire.messages import Challenge, Hello
 class Open:
     """A guard that admits everybody who sends a hello."""
 
+    def guessed_name(self, hello: Hello) -> str | None:
+        """None: there is no password."""
+        return None
+
     async def admit(self, hello: Hello, is_private: bool) -> Challenge | None:
         """Admit."""
         return None

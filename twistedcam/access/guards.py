@@ -14,7 +14,6 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from zope.interface import Interface, implementer
 
-from twistedcam.access.admission import PASSWORDS_NEED_TLS
 from twistedcam.access.sharekey import is_proof, prove
 from twistedcam.errors import AccessDeniedError
 from twistedcam.interfaces import IGuard
@@ -24,6 +23,7 @@ from twistedcam.wire.messages import Challenge, Hello
 log = Logger()
 
 KEY_NEEDED = "this camera is shared by a key: use --key"
+PASSWORDS_NEED_TLS = "passwords are accepted over TLS only"
 
 
 @implementer(IGuard)
@@ -38,6 +38,10 @@ class KeyGuard:
         self._secret = secret
         self._fingerprint = fingerprint
         self._viewer_nonce = self._server_nonce = ""
+
+    def guessed_name(self, hello: Hello) -> str | None:
+        """None: a key has 100 random bits."""
+        return None
 
     async def admit(self, hello: Hello, is_private: bool) -> Challenge | None:
         """Answer the nonce in a first hello with a challenge; check the proof in the second."""
@@ -65,6 +69,10 @@ class TokenGuard:
 
     def __init__(self, token: Secret) -> None:
         self._token = token
+
+    def guessed_name(self, hello: Hello) -> str | None:
+        """None: a token has 128 random bits."""
+        return None
 
     async def admit(self, hello: Hello, is_private: bool) -> Challenge | None:
         """Compare the token, in constant time."""
@@ -112,6 +120,10 @@ class PasswordGuard:
 
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
+
+    def guessed_name(self, hello: Hello) -> str | None:
+        """The name, if there is a password as well."""
+        return None if hello.password is None else hello.user
 
     async def admit(self, hello: Hello, is_private: bool) -> Challenge | None:
         """Check the name and the password in the hello."""

@@ -6,11 +6,11 @@ from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twistedcam.access.admission import NoRoomError, is_private
-from twistedcam.errors import AccessDeniedError
+from twistedcam.access.admission import is_private
+from twistedcam.access.connections import Connection
+from twistedcam.errors import AccessDeniedError, NoRoomError
 from twistedcam.interfaces import IGuard
 from twistedcam.net import describe
 from twistedcam.pacing.transport_sink import PROGRESS_SECONDS, TransportSink
@@ -19,8 +19,6 @@ from twistedcam.wire import messages
 from twistedcam.wire.fields import FieldError
 from twistedcam.wire.framing import MAX_BYTES_FROM_VIEWER, PREFIX, TLS_HANDSHAKE, MessageReceiver
 from twistedcam.wire.messages import FromServer, Hello, Refused
-
-log = Logger()
 
 LEFT = "it left"
 _MAX_MESSAGES_PER_SWEEP = 100  # a viewer of ours sends one a second, and a handful when it connects
@@ -48,19 +46,22 @@ class ViewerConnection(MessageReceiver):
         self._guard = guard
         self._connections = connections
         self._stage: Authenticating | Watching | None = None  # None once the connection is being ended
+        self._entry: Connection | None = None  # in the list of all connections
         self._messages = 0  # since the last sweep
         self._amid_message_since: float | None = None
 
     def connectionMade(self) -> None:
         self.sink = TransportSink(self.transport, self._server.clock, self._ready)
         self._connections.add(self)
-        if self._guard is None:
-            self.watch(None)
-            return
         try:
-            self._stage = Authenticating(self._server, self, self._guard)
+            self._entry = self._server.admission.connections.open(self.host, self.refuse)
         except NoRoomError as full:
             self.refuse(str(full))
+            return
+        if self._guard is None:
+            self.watch(None)
+        else:
+            self._stage = Authenticating(self._server, self, self._guard)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if isinstance(self._stage, Authenticating) and self.reason == LEFT:
@@ -70,8 +71,11 @@ class ViewerConnection(MessageReceiver):
         self._leave_stage()
         self.sink.stopProducing()
         self._connections.discard(self)
-        count = self._server.admission.viewers.taken
-        log.info("viewer {peer} gone ({reason}), {count} watching", peer=self.peer, reason=self.reason, count=count)
+        if self._entry is not None:
+            self._entry.close()
+        admission = self._server.admission
+        count, line = admission.viewers.taken, "viewer {peer} gone ({reason}), {count} watching"
+        admission.log.info(line, peer=self.peer, reason=self.reason, count=count)
 
     def lengthLimitExceeded(self, length: int) -> None:
         if PREFIX.pack(length)[:2] == TLS_HANDSHAKE:
@@ -125,6 +129,8 @@ class ViewerConnection(MessageReceiver):
         self._leave_stage()
         try:
             self._stage = Watching(self._server, self, hello)
+            if self._entry is not None:
+                self._entry.let_in()
         except AccessDeniedError as denied:
             if hello is None and self._server.sends_pickles:
                 self.refuse(str(denied))  # the tutorial's client would take a refusal for a picture

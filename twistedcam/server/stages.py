@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -27,8 +26,6 @@ from twistedcam.wire import messages
 from twistedcam.wire.messages import Cameras, CamerasRequest, Challenge, FromServer, FromViewer, Hello, Ping, Pong
 
 log = Logger()
-
-HELLO_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -95,18 +92,13 @@ class IConnection(Protocol):
 
 class Authenticating:
     """
-    The viewer has to be let in: it is sent nothing but challenges, and is disconnected after L{HELLO_SECONDS}.
-
-    Constructing it raises L{NoRoomError} if too many viewers are in this stage.
+    The viewer has to be let in: it is sent nothing but challenges.
     """
 
     def __init__(self, server: ServerContext, connection: IConnection, guard: IGuard) -> None:
         self._connection = connection
         self._guard = guard
         self._admission = server.admission
-        self._place = server.admission.unauthenticated.take()
-        late = f"it was not let in within {HELLO_SECONDS:.0f} s"
-        self._deadline = server.clock.callLater(HELLO_SECONDS, connection.refuse, late)
         self._login: Deferred[Challenge | None] | None = None
         self._has_left = False
 
@@ -117,22 +109,20 @@ class Authenticating:
         if self._login is not None and not self._login.called:
             self._connection.refuse("it sent another hello before the last one was answered")
             return
-        check = partial(self._guard.admit, message, self._connection.is_private)
-        self._login = Deferred.fromCoroutine(self._admission.authenticate(self._connection.host, check))
+        connection = self._connection
+        attempt = self._admission.authenticate(connection.host, self._guard, message, connection.is_private)
+        self._login = Deferred.fromCoroutine(attempt)
         self._login.addCallbacks(self._answer, self._deny, callbackArgs=(message,))
 
     def ready(self) -> None:
         """Nothing to do: nothing waits to be sent."""
 
     def sweep(self) -> None:
-        """Nothing to do: the deadline has its own timer."""
+        """Nothing to do: nothing waits to be sent."""
 
     def leave(self) -> None:
-        """Cancel a login in progress, and release the place."""
+        """Cancel a login in progress."""
         self._has_left = True
-        self._place.release()
-        if self._deadline.active():
-            self._deadline.cancel()
         if self._login is not None:
             self._login.cancel()
 
@@ -169,7 +159,8 @@ class Watching:
         self._connection = connection
         self._questions: dict[str, Ping | CamerasRequest] = {}  # the newest of each type that waits for its answer
         self._place = server.admission.viewers.take()
-        log.info("viewer {peer} came, {count} watching", peer=connection.peer, count=server.admission.viewers.taken)
+        count = server.admission.viewers.taken
+        server.admission.log.info("viewer {peer} came, {count} watching", peer=connection.peer, count=count)
         self.ladder = QualityLadder(hubs, connection.sink, connection.peer, hello.fps if hello is not None else 0.0)
 
     def received(self, message: FromViewer) -> None:

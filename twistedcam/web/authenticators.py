@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -10,9 +9,9 @@ from twisted.web import http
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 
-from twistedcam.access.admission import PASSWORDS_NEED_TLS, Admission, NoRoomError, is_private
-from twistedcam.access.guards import TokenGuard
-from twistedcam.errors import AccessDeniedError
+from twistedcam.access.admission import Admission, is_private
+from twistedcam.access.guards import PASSWORDS_NEED_TLS, TokenGuard
+from twistedcam.errors import AccessDeniedError, NoRoomError
 from twistedcam.interfaces import IGuard
 from twistedcam.secret import Secret
 from twistedcam.web.responses import TextResource, busy
@@ -48,10 +47,9 @@ async def authenticate(authenticator: RequestAuthenticator, admission: Admission
     if shown is None:
         return authenticator.ask(request)
     host = getattr(request.getClientAddress(), "host", "")
-    check = partial(authenticator.guard.admit, shown, is_private(request.channel.transport))
+    is_safe = is_private(request.channel.transport)
     try:
-        with admission.unauthenticated.take():
-            challenge = await admission.authenticate(host, check)
+        challenge = await admission.authenticate(host, authenticator.guard, shown, is_safe)
     except NoRoomError as full:
         return busy(full)
     except AccessDeniedError as denied:

@@ -17,8 +17,9 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from twisted.web.static import Data
 
-from twistedcam.access.admission import Admission, NoRoomError, UnknownCameraError, find_camera
+from twistedcam.access.admission import Admission, UnknownCameraError, find_camera
 from twistedcam.camera_status import ICameraStatus
+from twistedcam.errors import NoRoomError
 from twistedcam.rates import MAX_FPS
 from twistedcam.web.query import QueryError, hub_for, number
 from twistedcam.web.responses import DynamicResource, TextResource, busy

@@ -1,0 +1,149 @@
+"""The connections of a server, over both protocols: how many there may be, and how long one may wait to be let in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from twistedcam.errors import NoRoomError
+from twistedcam.net import network_of
+
+WAIT_SECONDS = 10.0
+
+
+class Connection:
+    """
+    One connection in L{Connections}: it waits until it is let in, and again once it L{wait}s for another request.
+
+    C{end} is called with the reason if it has waited too long, or has to make room for a new connection.
+    """
+
+    def __init__(self, connections: Connections, network: str, end: Callable[[str], None]) -> None:
+        self.network = network
+        self._connections = connections
+        self._end = end
+        self._deadline: IDelayedCall | None = None
+        self._is_closed = False
+
+    def let_in(self) -> None:
+        """It holds a place of its own from now on, and does not wait any more."""
+        self._stop_waiting()
+
+    def wait(self) -> None:
+        """Wait from now on, for at most L{WAIT_SECONDS}."""
+        self._stop_waiting()
+        if self._is_closed:
+            return
+        self._connections.add_waiting(self)
+        late = f"it was not let in within {WAIT_SECONDS:.0f} s"
+        self._deadline = self._connections.clock.callLater(WAIT_SECONDS, self.end, late)
+
+    def close(self) -> None:
+        """The connection is lost."""
+        self._is_closed = True
+        self._stop_waiting()
+        self._connections.discard(self)
+
+    def end(self, reason: str) -> None:
+        """End the connection for C{reason}."""
+        self.close()
+        self._end(reason)
+
+    def _stop_waiting(self) -> None:
+        self._connections.discard_waiting(self)
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = None
+
+
+class Connections:
+    """
+    At most C{limit} connections, of which at most C{max_waiting} have not been let in.
+
+    A new connection is always taken if that is possible. In its place, one that waits is ended: of the network with the
+    most connections that wait, the one that has waited longest.
+    """
+
+    def __init__(self, clock: IReactorTime, limit: int, max_waiting: int) -> None:
+        self.clock = clock
+        self._limit = limit
+        self.max_waiting = max_waiting
+        self._all: set[Connection] = set()
+        # Of each network those that wait, in the order in which they began to; dictionaries serve as ordered sets.
+        self._waiting: dict[str, dict[Connection, None]] = {}
+        self._waiting_count = 0
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @property
+    def waiting(self) -> int:
+        """How many have not been let in."""
+        return self._waiting_count
+
+    def open(self, host: str, end: Callable[[str], None]) -> Connection:
+        """
+        Take a new connection from the address C{host}, which waits to be let in.
+
+        Raises L{NoRoomError} if all connections that there may be have been let in.
+        """
+        connection = Connection(self, network_of(host), end)
+        if len(self._all) >= self._limit or self._waiting_count >= self.max_waiting:
+            self._make_room()
+        self._all.add(connection)
+        connection.wait()
+        return connection
+
+    def end_all(self, reason: str) -> None:
+        """End all connections."""
+        for connection in tuple(self._all):
+            connection.end(reason)
+
+    def add_waiting(self, connection: Connection) -> None:
+        """C{connection} waits from now on."""
+        self._waiting.setdefault(connection.network, {})[connection] = None
+        self._waiting_count += 1
+
+    def discard_waiting(self, connection: Connection) -> None:
+        """C{connection} does not wait, or no more."""
+        waiting = self._waiting.get(connection.network, {})
+        if connection in waiting:
+            del waiting[connection]
+            self._waiting_count -= 1
+        if not waiting:
+            self._waiting.pop(connection.network, None)
+
+    def discard(self, connection: Connection) -> None:
+        """C{connection} is lost."""
+        self._all.discard(connection)
+
+    def _make_room(self) -> None:
+        if not self._waiting:
+            raise NoRoomError("the limit on connections has been reached, try again later")
+        most = max(self._waiting.values(), key=len)
+        next(iter(most)).end("it made room for a newer one")
+
+
+class Limits(NamedTuple):
+    """How many connections there may be, and what of them: see L{limits_for}."""
+
+    connections: int
+    viewers: int
+    snapshots: int
+    waiting: int
+
+
+_MIN_WAITING = 20  # a browser alone opens six connections, and asks over all of them at once
+
+
+def limits_for(max_viewers: int, max_connections: int) -> Limits:
+    """The limits of a server that may have C{max_connections}: a quarter of them is kept for those not yet let in."""
+    others = max(max_viewers, _MIN_WAITING)
+    return Limits(
+        connections=max_connections,
+        viewers=min(max_viewers, max(1, max_connections * 3 // 4)),
+        snapshots=min(others, max(1, max_connections // 8)),
+        waiting=min(others, max_connections),
+    )

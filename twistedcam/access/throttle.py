@@ -1,0 +1,142 @@
+"""The throttle of logins: how fast passwords can be tried."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from twistedcam.errors import AccessDeniedError, NoRoomError
+
+FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.5, 8.0
+
+# An attempt that would have to wait longer is refused at once: a connection that is not let in ends after 10 s.
+LONGEST_WAIT_SECONDS = 9.0
+MAX_WAITING = 10  # attempts at one name from one network: a browser makes six at once
+_FORGET_SECONDS = 600.0
+_MAX_NAMES = 10_000
+
+_Result = TypeVar("_Result")
+
+
+class TooManyAttemptsError(NoRoomError):
+    """Too many attempts to log in by this name wait already, from the same network."""
+
+
+class LoginThrottle:
+    """
+    Takes attempts to log in by one name from one network one at a time, with a growing delay after each failure.
+
+    How many connections make the attempts makes no difference, nor do attempts by other names or from other networks.
+    An attempt that is cancelled while it waits gives up its turn.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._turns: OrderedDict[bytes, _Turns] = OrderedDict()  # those that failed last come last
+
+    async def attempt(self, network: str, name: str, check: Callable[[], Awaitable[_Result]]) -> _Result:
+        """
+        Await C{check} at the next turn of C{name} from C{network}, and return what it returns.
+
+        An L{AccessDeniedError} of C{check} counts as a failure; a success forgives the failures of C{name} alone.
+        Raises L{TooManyAttemptsError} at once if the turn would come too late.
+        """
+        who = f"{network} {name}".encode("utf-8", "surrogatepass")
+        key = hashlib.blake2b(who, digest_size=16).digest()  # names may be long
+        turns = self._turns.get(key)
+        if turns is None:
+            turns = self._turns[key] = _Turns(self._clock)
+        await turns.wait()
+        try:
+            result = await check()
+        except AccessDeniedError:
+            turns.failed()
+            self._turns[key] = turns
+            self._turns.move_to_end(key)
+            raise
+        else:
+            turns.failures = 0
+        finally:
+            turns.end()
+            self._forget(key, turns)
+        return result
+
+    def _forget(self, key: bytes, turns: _Turns) -> None:
+        if not turns.failures and turns.is_idle:
+            self._turns.pop(key, None)
+        while len(self._turns) > _MAX_NAMES:
+            self._turns.popitem(last=False)
+
+
+class _Turns:
+    """The attempts at one name from one network."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self.failures = 0  # in a row
+        self._next_at = 0.0
+        self._is_taken = False
+        self._waiting: deque[Deferred[None]] = deque()
+        self._timer: IDelayedCall | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no attempt is being made, and none waits."""
+        return not self._is_taken and not self._waiting
+
+    async def wait(self) -> None:
+        """Wait for a turn, which L{end} ends. Raises L{TooManyAttemptsError}."""
+        now = self._clock.seconds()
+        if now - self._next_at > _FORGET_SECONDS:
+            self.failures = 0
+        if self.is_idle and now >= self._next_at:
+            self._is_taken = True
+            return
+        seconds = max(0.0, self._next_at - now) + len(self._waiting) * self._delay()
+        if len(self._waiting) >= MAX_WAITING or seconds > LONGEST_WAIT_SECONDS:
+            raise TooManyAttemptsError("too many attempts to log in by this name, try again later", max(1.0, seconds))
+        turn: Deferred[None] = Deferred(self._waiting.remove)
+        self._waiting.append(turn)
+        self._schedule()
+        await turn
+
+    def failed(self) -> None:
+        """The attempt of this turn failed: the next turn comes later."""
+        self.failures += 1
+        self._next_at = self._clock.seconds() + self._delay()
+
+    def end(self) -> None:
+        """End the turn: the next attempt may be made."""
+        self._is_taken = False
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._is_taken or not self._waiting:
+            return
+        seconds = self._next_at - self._clock.seconds()
+        if seconds > 0:
+            self._timer = self._clock.callLater(seconds, self._begin)
+        else:
+            self._take()
+
+    def _begin(self) -> None:
+        self._timer = None
+        self._take()
+
+    def _take(self) -> None:
+        if self._waiting:
+            self._is_taken = True
+            self._waiting.popleft().callback(None)
+
+    def _delay(self) -> float:
+        if not self.failures:
+            return 0.0
+        return min(FIRST_DELAY_SECONDS * 2.0 ** min(self.failures - 1, 10), LONGEST_DELAY_SECONDS)
