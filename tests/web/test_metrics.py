@@ -43,3 +43,9 @@ class MetricsTests(WebTestCase):
             if sample.name == "twistedcam_camera_state" and sample.labels["camera"] == "desk"
         }
         self.assertEqual(found, {"closed": 0, "opening": 0, "live": 0, "lost": 1})
+
+    async def test_accept(self) -> None:
+        """An Accept header of any kind is answered."""
+        await self.serve()
+        for accept in ("application/openmetrics-text; version=x", "text/plain; q=nan", "," * 5000, ";"):
+            self.assertEqual((await self.ask("/metrics", Accept=accept)).status, 200, accept)

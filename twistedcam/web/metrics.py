@@ -81,7 +81,10 @@ class Metrics(Service, Collector):
 
     def render(self, accept: str) -> tuple[str, bytes]:
         """The content type and the metrics, in the format that the Accept header asks for."""
-        encode, kind = choose_encoder(accept)
+        try:
+            encode, kind = choose_encoder(accept)
+        except (TypeError, ValueError):  # a version that is no number, as in "version=x"
+            encode, kind = choose_encoder("")
         return kind, encode(self._registry)
 
     def collect(self) -> Iterator[Metric]:
