@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twisted.logger import formatEvent, globalLogPublisher
+
 from tests.web.browser import WebTestCase
 
 
@@ -23,6 +25,18 @@ class SiteTests(WebTestCase):
         self.assertEqual((await self.ask("/", "POST", b"x", Transfer_Encoding="chunked")).status, 413)
         self.assertIn((await self.ask("/" + "a" * 20_000)).received[:12], (b"", b"HTTP/1.1 400"))
         self.assertIn((await self.ask("/", Long="a" * 20_000)).received[:12], (b"", b"HTTP/1.1 400"))
+
+    async def test_query_is_not_logged(self) -> None:
+        """A key in a query is in no line of the log, whatever the method and the answer."""
+        lines: list[str] = []
+        observer = lambda event: lines.append(str(formatEvent(event)))  # noqa: E731
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        await self.serve()
+        for path in ("/", "/state", "/nothing"):
+            await self.ask(f"{path}?key=SESAME", "HEAD")
+        self.assertTrue(lines)
+        self.assertNotIn("SESAME", "".join(lines))
 
     async def test_rebinding(self) -> None:
         """A page elsewhere whose name was made to resolve to this machine is refused (DNS rebinding)."""

@@ -16,6 +16,7 @@ from twisted.web.util import DeferredResource
 
 from twistedcam.access.admission import Admission
 from twistedcam.net import describe, is_local
+from twistedcam.text import printable
 from twistedcam.web.authenticators import RequestAuthenticator, authenticate
 from twistedcam.web.responses import TextResource
 
@@ -39,6 +40,10 @@ class _Request(Request):
     """A request whose body is not read, and whose sender may be gone before it is answered."""
 
     _is_gone = False
+
+    def __repr__(self) -> str:
+        # Twisted logs requests by their repr, and its own shows the whole URI, in whose query there may be a key.
+        return f"<{printable(f'{self.method!r} {self.path!r}', 100)}>"
 
     def connectionLost(self, reason: Failure) -> None:
         self._is_gone = True
