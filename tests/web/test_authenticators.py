@@ -31,22 +31,22 @@ class BasicAuthenticatorTests(WebTestCase):
         self.authenticator = BasicAuthenticator(PasswordGuard(make_portal([self.checker])))
 
     async def test_password(self) -> None:
-        """Nothing is shown without name and password, and each failure is answered more slowly than the last."""
+        """Nothing is shown without name and password, and after a failure the next attempt at the name waits."""
         await self.serve()
         for path in ("/", "/page.js", "/stream", "/snapshot", "/state", "/metrics", "/healthz", "/nothing"):
             answer = await self.ask(path)
             self.assertEqual(answer.status, 401, path)
             self.assertIn('www-authenticate: basic realm="twistedcam"', answer.head)
         self.assertEqual((await self.ask("/state", Authorization=basic("me", "secret"))).status, 200)
-        wrong = await self.send("/state", Authorization=basic("me", "guess"))
+        wrong = await self.ask("/state", Authorization=basic("me", "guess"))
+        self.assertEqual((wrong.status, wrong.body), (401, b"the name or password is wrong\n"))
+        good = await self.send("/state", Authorization=basic("me", "secret"))
         for _ in range(20):
             await turn()
-        self.assertEqual(wrong.received, b"")
-        self.clock.advance(1)
-        await self.until(lambda: wrong.received)
-        self.assertEqual((wrong.status, wrong.body), (401, b"the name or password is wrong\n"))
-        self.clock.advance(700)
-        self.assertEqual((await self.ask("/state", Authorization=basic("me", "secret"))).status, 200)
+        self.assertEqual(good.received, b"")
+        self.clock.advance(0.5)
+        await self.until(lambda: good.received)
+        self.assertEqual(good.status, 200)
 
     async def test_in_the_clear(self) -> None:
         """Without TLS another machine is not asked for a password, and one that it sends is not checked."""
@@ -57,15 +57,20 @@ class BasicAuthenticatorTests(WebTestCase):
             self.assertNotIn("www-authenticate", answer.head)
 
     async def test_leaving_while_held_up(self) -> None:
-        """A client that fails, and leaves before it is told, leaves no delayed call and no place behind."""
+        """A client that leaves while its attempt waits gives up its turn."""
         await self.serve()
+        await self.ask("/state", Authorization=basic("me", "guess"))
         before = len(self.clock.getDelayedCalls())
-        wrong = await self.send("/state", Authorization=basic("me", "guess"))
-        await self.until(lambda: self.admission.unauthenticated.taken)
-        assert wrong.transport is not None
-        wrong.transport.abortConnection()  # type: ignore[attr-defined]
-        await self.until(lambda: not self.admission.unauthenticated.taken)
-        self.assertEqual(len(self.clock.getDelayedCalls()), before)
+        waiting = await self.send("/state", Authorization=basic("me", "guess"))
+        await self.until(lambda: len(self.clock.getDelayedCalls()) > before)
+        assert waiting.transport is not None
+        waiting.transport.abortConnection()  # type: ignore[attr-defined]
+        good = await self.send("/state", Authorization=basic("me", "secret"))
+        for _ in range(20):
+            await turn()
+        self.clock.advance(0.5)
+        await self.until(lambda: good.received)
+        self.assertEqual(good.status, 200)
         self.assertEqual(self.flushLoggedErrors(), [])
 
     async def slow(self) -> tuple[SlowGuard, Exchange]:
@@ -80,11 +85,10 @@ class BasicAuthenticatorTests(WebTestCase):
     async def test_leaving_during_the_check(self) -> None:
         """A client that leaves during the check never watches nor counts."""
         guard, exchange = await self.slow()
-        self.assertEqual((self.admission.unauthenticated.taken, self.admission.viewers.taken), (1, 0))
+        self.assertEqual(self.admission.viewers.taken, 0)
         assert exchange.transport is not None
         exchange.transport.abortConnection()  # type: ignore[attr-defined]
-        await self.until(lambda: not self.admission.unauthenticated.taken)
-        self.assertTrue(guard.checks[0].called)  # it was cancelled
+        await self.until(lambda: guard.checks[0].called)  # it was cancelled
         self.assertEqual((self.hub.is_watched, self.admission.viewers.taken, self.face.streams), (False, 0, set()))
         self.assertEqual(self.flushLoggedErrors(), [])
 
@@ -105,13 +109,14 @@ class BasicAuthenticatorTests(WebTestCase):
         self.assertEqual(exchange.status, 401)
 
     async def test_too_many(self) -> None:
-        """Requests that wait to be let in are bounded; those above the limit are told to try again later."""
-        self.admission.unauthenticated.limit = 0
+        """Attempts at one name that wait are bounded; those above the limit are told when to try again."""
         await self.serve()
-        answer = await self.ask("/state", Authorization=basic("me", "secret"))
-        self.assertEqual(answer.status, 503)
-        self.assertIn("retry-after", answer.head)
-        self.assertIn(b"too many viewers are waiting to be let in", answer.body)
+        await self.ask("/state", Authorization=basic("me", "guess"))
+        waiting = [await self.send("/state", Authorization=basic("me", "guess")) for _ in range(20)]
+        await self.until(lambda: waiting[-1].received)
+        self.assertEqual(waiting[-1].status, 429)
+        self.assertIn("retry-after: 6\r\n", waiting[-1].head + "\r\n")
+        self.assertIn(b"too many attempts to log in by this name, try again later", waiting[-1].body)
 
 
 class TokenAuthenticatorTests(WebTestCase):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from twisted.logger import formatEvent, globalLogPublisher
+from typing import Any
+
+from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
+from zope.interface import implementer
 
 from tests.web.browser import WebTestCase
 
@@ -29,7 +32,11 @@ class SiteTests(WebTestCase):
     async def test_query_is_not_logged(self) -> None:
         """A key in a query is in no line of the log, whatever the method and the answer."""
         lines: list[str] = []
-        observer = lambda event: lines.append(str(formatEvent(event)))  # noqa: E731
+
+        @implementer(ILogObserver)
+        def observer(event: Any) -> None:
+            lines.append(formatEvent(event))
+
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         await self.serve()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from http import HTTPStatus
 
-from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-_RETRY_SECONDS = "5"
+from twistedcam.access.throttle import TooManyAttemptsError
+from twistedcam.errors import NoRoomError
 
 
 class TextResource(Resource):
@@ -24,7 +26,7 @@ class TextResource(Resource):
 
     def render(self, request: Request) -> bytes:
         """The line."""
-        request.setResponseCode(self._code)
+        request.setResponseCode(self._code, HTTPStatus(self._code).phrase.encode())  # Twisted has no names for all
         request.setHeader("Content-Type", "text/plain; charset=utf-8")
         for name, value in self._headers.items():
             request.setHeader(name, value)
@@ -47,6 +49,7 @@ class DynamicResource(Resource):
         return content
 
 
-def busy(reason: object) -> TextResource:
+def busy(reason: NoRoomError) -> TextResource:
     """The answer when C{reason} keeps a request from being served now, but a later one may be."""
-    return TextResource(http.SERVICE_UNAVAILABLE, str(reason), {"Retry-After": _RETRY_SECONDS})
+    code = HTTPStatus.TOO_MANY_REQUESTS if isinstance(reason, TooManyAttemptsError) else HTTPStatus.SERVICE_UNAVAILABLE
+    return TextResource(code, str(reason), {"Retry-After": str(math.ceil(reason.retry_seconds))})
