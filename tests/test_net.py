@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+from typing import Any
+
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import ITCPTransport, IUNIXTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
-from twistedcam.net import describe, disable_nagle, is_local, network_of
+from twistedcam.net import describe, disable_nagle, is_local, network_of, reachable
 
 
 class DescribeTests(SynchronousTestCase):
@@ -47,6 +51,43 @@ class NetworkTests(SynchronousTestCase):
             ("example.onion", "example.onion"),
         ):
             self.assertEqual(network_of(host), network)
+
+
+class ReachableTests(SynchronousTestCase):
+    """The addresses at which others can reach this machine."""
+
+    def refuse(self, *arguments: Any) -> Any:
+        """What the kernel answers to a service that may not use an address family."""
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    def test_one_address(self) -> None:
+        """A listener on one address is reached there; nothing is asked of the system."""
+        self.patch(socket, "socket", self.refuse)
+        self.assertEqual(reachable("10.0.0.1"), ["10.0.0.1"])
+
+    def test_all_interfaces(self) -> None:
+        """A listener on all of them is reached at each one's own address, and otherwise on this machine."""
+        for host in ("0.0.0.0", "::"):
+            found = reachable(host)
+            self.assertTrue(found)
+            self.assertNotIn(host, found)
+            self.assertTrue("127.0.0.1" not in found or found == ["127.0.0.1"], found)
+
+    def test_no_netlink(self) -> None:
+        """Where the system does not list its interfaces, as in the hardened unit, the default route is left."""
+        self.patch(socket, "if_nameindex", self.refuse)
+        self.assertEqual(len(reachable("0.0.0.0")), 1)
+
+    def test_no_ipv4(self) -> None:
+        """Where there are no IPv4 sockets either, this machine's own address is left."""
+        self.patch(socket, "if_nameindex", self.refuse)
+        self.patch(socket, "socket", self.refuse)
+        self.assertEqual(reachable("::"), ["127.0.0.1"])
+
+    def test_interface_without_address(self) -> None:
+        """An interface that has no address, or went away meanwhile, is passed over."""
+        self.patch(socket, "if_nameindex", lambda: [(1, "nosuchthing0")])
+        self.assertEqual(len(reachable("0.0.0.0")), 1)
 
 
 class Transport:

@@ -74,24 +74,30 @@ def reachable(host: str) -> list[str]:
 
 def _routed_address() -> str | None:
     """This machine's address on the default route, or None. (The host name may resolve to 127.0.1.1.)"""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect(("192.0.2.1", 9))  # a network reserved for documentation; nothing is sent
-        except OSError:
-            return None
-        return str(probe.getsockname()[0])
+            return str(probe.getsockname()[0])
+    except OSError:  # no default route, or no IPv4
+        return None
 
 
 def _interface_addresses() -> list[str]:
-    """The IPv4 addresses of this machine's interfaces, except loopback; none where the system is not Linux."""
+    """The IPv4 addresses of this machine's interfaces, except loopback; none if the system does not tell them."""
     if sys.platform != "linux":
         return []
-    addresses = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _, name in socket.if_nameindex():
-            try:
-                answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("256s", name.encode()))
-            except OSError:  # an interface without an address
-                continue
-            addresses.append(socket.inet_ntoa(answer[20:24]))
-    return [address for address in addresses if not parse_ip(address).is_loopback]
+    try:
+        names = [name for _, name in socket.if_nameindex()]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            addresses = [_interface_address(probe, name) for name in names]
+    except OSError:  # no AF_NETLINK, as in a service with RestrictAddressFamilies, or no IPv4
+        return []
+    return [address for address in addresses if address and not parse_ip(address).is_loopback]
+
+
+def _interface_address(probe: socket.socket, name: str) -> str | None:
+    try:
+        answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("256s", name.encode()))
+    except OSError:  # an interface without an address
+        return None
+    return socket.inet_ntoa(answer[20:24])
