@@ -248,7 +248,7 @@ class DeploymentTests(ProcessTestCase):
         )
         unit = Path(__file__).parent.parent / "deploy" / "twistedcam.service"
         (command,) = re.findall(r"(?m)^ExecStart=\S+/twistd (.*)$", unit.read_text())
-        words = command.replace("--camera 0", "--camera test").split()
+        words = command.replace("$OPTIONS", "--listen systemd:domain=INET:index=0 --camera test").split()
         words.insert(words.index("camstream") + 1, "--http=off")
         twistd = os.path.join(os.path.dirname(sys.executable), "twistd")
         server = self.start("python", "-c", program, twistd, *words)
