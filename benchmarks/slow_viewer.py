@@ -26,11 +26,12 @@ _READ_BYTES = 4096
 
 
 class Reader(threading.Thread):
-    """A viewer that reads at most C{bytes_per_second}, and records when each frame was complete."""
+    """A viewer that sends C{hello}, reads at most C{bytes_per_second}, and records when each frame was complete."""
 
-    def __init__(self, port: int, bytes_per_second: float, until: float) -> None:
+    def __init__(self, port: int, bytes_per_second: float, until: float, hello: bytes = b"") -> None:
         super().__init__(daemon=True)
         self._connection = connect("127.0.0.1", port)
+        self._connection.sendall(hello)
         self._bytes_per_second = bytes_per_second
         self._until = until
         self._next = 0.0  # when it may read again; it does not catch up on what it did not read in time

@@ -1,10 +1,11 @@
 """
-Whether anything grows over time: python -m benchmarks.soak [--minutes 60] [--viewers 100]
+Whether anything grows over time: python -m benchmarks.soak [--minutes 60] [--viewers 100] [--hostile]
 
 A server with a camera that is lost once a minute, and viewers of mixed kinds over real sockets: some read everything,
-some read 100 kB/s, some stop reading, and all of them leave and come back after a while. Prints the server's memory,
-descriptors and threads each minute, with the ages seen by the viewers that read everything; at the end, how fast each
-grew.
+some read 100 kB/s, some stop reading, and all of them leave and come back after a while. They log in by a password.
+With --hostile the crowd of benchmarks.crowd attacks both ports all the while. Prints the server's memory, descriptors
+and threads each minute, with the ages seen by the viewers that read everything and how many frames they missed; at the
+end, how fast each grew.
 """
 
 from __future__ import annotations
@@ -17,25 +18,32 @@ import statistics
 import threading
 import time
 from collections import deque
-from multiprocessing.connection import Connection
 
-from benchmarks.processes import memory
+from benchmarks.crowd import KINDS, attack
+from benchmarks.peers import connect
+from benchmarks.processes import free_port, memory
 from benchmarks.slow_viewer import Reader
+from twistedcam.frame import FrameError
+from twistedcam.wire.framing import PREFIX
 
 _LOST_EVERY_SECONDS = 60.0
 _WARM_UP_MINUTES = 2
+_TEXT = b'{"type":"hello","user":"me","password":"secret"}'
+_HELLO = PREFIX.pack(len(_TEXT)) + _TEXT
 
 
-def serve(tell: Connection) -> None:
+def serve(wire: int, web: int) -> None:
     """The server, with the camera of this benchmark."""
     from twisted.internet import reactor
     from twisted.logger import LogLevel, globalLogBeginner
 
+    from twistedcam.app.config import make_config
+    from twistedcam.app.service import Server
     from twistedcam.capture.cards import TestCard
-    from twistedcam.capture.service import Capture
+    from twistedcam.capture.opencv import Mode
+    from twistedcam.capture.sources import Source
     from twistedcam.errors import CameraError
-    from twistedcam.hub import Hub
-    from twistedcam.server.factory import ViewerServerFactory
+    from twistedcam.interfaces import ICamera
 
     class Unsteady(TestCard):
         """A test card that is lost after a minute."""
@@ -49,33 +57,43 @@ def serve(tell: Connection) -> None:
                 raise CameraError("lost, as it is every minute")
             return super().grab()
 
+    class UnsteadySource(Source):
+        """The source of such cards."""
+
+        def open(self, mode: Mode = Mode()) -> ICamera:
+            return Unsteady()
+
     def count_errors(event: dict[str, object]) -> None:
         if event.get("log_level") in (LogLevel.error, LogLevel.critical):
             print(f"logged: {event.get('log_format')} {event.get('log_failure')}", flush=True)
 
     # As twistd does: until logging begins, Twisted keeps all events in memory.
     globalLogBeginner.beginLoggingTo([count_errors], redirectStandardIO=False)  # type: ignore[list-item]
-    hub = Hub()
-    Capture(reactor, "soak", Unsteady, {"jpeg": hub}).startService()
-    factory = ViewerServerFactory(reactor, {"soak": hub}, hub)
-    port = reactor.listenTCP(0, factory, interface="127.0.0.1")
-    tell.send(port.getHost().port)  # type: ignore[attr-defined]
+    given = {
+        "listen": f"tcp:{wire}:interface=127.0.0.1",
+        "http": f"tcp:{web}:interface=127.0.0.1",
+        "auth": "memory:me:secret",
+    }
+    server = Server(make_config(reactor, [UnsteadySource("soak", "given", "")], given), reactor)
+    reactor.callWhenRunning(server.startService)
     reactor.run()
 
 
-def come_and_go(port: int, kind: int, ages: deque[float], end: float) -> None:
+def come_and_go(port: int, kind: int, ages: deque[float], missed: deque[float], end: float) -> None:
     """Run one viewer of this kind after another, until the end."""
     while time.monotonic() < end:
         until = min(end, time.monotonic() + random.uniform(10, 90))
         try:
-            reader = Reader(port, (0, 0, 100_000, 1)[kind % 4], until)
+            reader = Reader(port, (0, 0, 100_000, 1)[kind % 4], until, _HELLO)
             reader.run()
-        except OSError:
-            time.sleep(1)  # disconnected, like a viewer that reads nothing
+        except (OSError, FrameError):
+            time.sleep(1)  # disconnected, like a viewer that reads nothing, or refused
             continue
         if kind % 4 < 2:
             live = [(at, frame) for at, frame in reader.frames[1:] if frame.state == "live"]
             ages.extend(at - (frame.captured or at) for at, frame in live)
+            span = reader.frames[-1][1].sequence - reader.frames[0][1].sequence + 1 if reader.frames else 0
+            missed.append(span - len(reader.frames))
 
 
 def look(process: int) -> tuple[float, int, int]:
@@ -88,16 +106,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=int, default=60)
     parser.add_argument("--viewers", type=int, default=100)
+    parser.add_argument("--hostile", action="store_true")
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(theirs,), daemon=True)
+    wire, web = free_port(), free_port()
+    process = context.Process(target=serve, args=(wire, web), daemon=True)
     process.start()
-    port = ours.recv()
+    connect("127.0.0.1", wire).close()  # as soon as it listens
+    if options.hostile:
+        for kind in range(len(KINDS)):
+            context.Process(target=attack, args=(wire, web, kind), daemon=True).start()
     ages: deque[float] = deque(maxlen=100_000)
+    missed: deque[float] = deque()
     end = time.monotonic() + options.minutes * 60 + 1
     for kind in range(options.viewers):
-        threading.Thread(target=come_and_go, args=(port, kind, ages, end), daemon=True).start()
+        threading.Thread(target=come_and_go, args=(wire, kind, ages, missed, end), daemon=True).start()
     seen: list[tuple[float, int, int]] = []
     for minute in range(1, options.minutes + 1):
         time.sleep(60)
@@ -105,10 +128,12 @@ def main() -> None:
         recent = sorted(ages) or [0.0]
         ages.clear()
         held, descriptors, threads = seen[-1]
+        left_out = sum(missed)
+        missed.clear()
         age, p99 = statistics.median(recent) * 1e3, recent[len(recent) * 99 // 100] * 1e3
         print(
             f"minute {minute}: {held:.1f} MB, {descriptors} descriptors, {threads} threads, "
-            f"age {age:.1f} ms, p99 {p99:.1f}",
+            f"age {age:.1f} ms, p99 {p99:.1f}, {left_out:.0f} of {len(recent)} frames missed",
             flush=True,
         )
     minutes = list(range(len(seen)))[_WARM_UP_MINUTES:]
