@@ -6,6 +6,7 @@ import os
 import pickle
 from pathlib import Path
 
+import cv2
 import numpy as np
 from twisted.trial.unittest import TestCase
 
@@ -54,6 +55,28 @@ class JPEGTests(TestCase):
         jpeg[at : at + 4] = b"\xff\xff\xff\xff"
         with self.assertRaisesRegex(CodecError, "65535 x 65535"):
             decode(Frame.from_jpeg(bytes(jpeg)))
+
+    def test_many_scans(self) -> None:
+        """A progressive JPEG with more or larger scans than encoders write is refused before it is decoded."""
+        scan = b"\xff\xda\0\x08\x01\x01\0\x01\x3f\0"
+        size = b"\xff\xc2\0\x0b\x08%b%b\x01\x01\x11\0"
+        for side, scans in ((16, 101), (8192, 21)):
+            sides = side.to_bytes(2, "big")
+            jpeg = b"\xff\xd8" + size % (sides, sides) + scan * scans + b"\xff\xd9"
+            with self.assertRaisesRegex(CodecError, f"{scans} scans of {side} x {side} pixels"):
+                decode(Frame.from_jpeg(jpeg))
+
+    def test_progressive(self) -> None:
+        """An ordinary progressive JPEG is decoded."""
+        jpeg = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+        self.assertEqual(decode(Frame.from_jpeg(jpeg)).shape, (48, 64, 3))
+
+    def test_other_processes(self) -> None:
+        """Arithmetic and lossless JPEG are refused: they cost more, and cameras do not send them."""
+        for process in (0xC3, 0xC9, 0xCA):
+            jpeg = encode_jpeg(PICTURE).replace(b"\xff\xc0", bytes((0xFF, process)))
+            with self.assertRaisesRegex(CodecError, "neither baseline nor progressive"):
+                decode(Frame.from_jpeg(jpeg))
 
     def test_not_decodable(self) -> None:
         """A payload that has only a JPEG's header is an error of ours, not one of OpenCV's."""

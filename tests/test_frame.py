@@ -69,6 +69,18 @@ class FromJPEGTests(TestCase):
             with self.assertRaises(FrameError):
                 Frame.from_jpeg(FRAME[:length])
 
+    def test_endless_header(self) -> None:
+        """A header of very many segments, or of very many bytes, is refused after the first of them."""
+        for filling in (b"\xff\xfe\0\x02" * 101, b"\xff" * 300_000, (b"\xff\xfe\xff\xff" + bytes(65533)) * 5):
+            with self.assertRaises(FrameError):
+                Frame.from_jpeg(PLAIN[:2] + filling + PLAIN[2:])
+
+    def test_markers_without_a_length(self) -> None:
+        """Markers that decoders pass over are refused: a size behind one of them would be hidden from us."""
+        for marker in (b"\xff\xd0", b"\xff\xd7", b"\xff\x01"):
+            with self.assertRaises(FrameError):
+                Frame.from_jpeg(with_comment(b"made with love").replace(b"\xff\xfe", marker, 1))
+
     def test_every_byte_of_the_header_changed(self) -> None:
         """A flipped byte gives a frame or a FrameError, nothing else."""
         for at in range(len(FRAME)):

@@ -18,8 +18,14 @@ Image = NDArray[np.uint8]
 
 # An image of this size takes 192 MiB; the header of a JPEG of 100 bytes can claim twenty times as much.
 MAX_PIXELS = 64 * 1024 * 1024
+# A progressive JPEG is gone through once for each scan, and a scan of the largest picture may take ten bytes. Encoders
+# write 10 to 18 scans.
+MAX_SCANS = 100
+MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
 _QUALITY_TO_KEEP = 95
 _DHT = 0xC4
+_OTHER_PROCESSES = frozenset(range(0xC3, 0xD0)) - {_DHT, 0xC8, 0xCC}  # arithmetic, lossless and hierarchical JPEG
+_SCAN = b"\xff\xda"
 
 
 class CodecError(TwistedcamError, ValueError):
@@ -84,10 +90,7 @@ def decode(frame: Frame) -> Image:
     """The (H, W, 3) uint8 BGR image of a JPEG or pickle frame. Raises L{CodecError}."""
     if frame.payload[:1] == bytes((PICKLE_FIRST_BYTE,)):
         return decode_pickle(frame.payload)
-    if frame.width * frame.height > MAX_PIXELS:
-        raise CodecError(
-            f"the picture claims {frame.width} x {frame.height} pixels, more than the limit of {MAX_PIXELS}"
-        )
+    _check_cost(frame)
     try:
         image = cv2.imdecode(np.frombuffer(frame.payload, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -95,6 +98,25 @@ def decode(frame: Frame) -> Image:
     if image is None:
         raise CodecError("the JPEG cannot be decoded")
     return image  # type: ignore[return-value]
+
+
+def _check_cost(frame: Frame) -> None:
+    """Raise L{CodecError} if decoding the JPEG of C{frame} would take too much memory or time."""
+    pixels = frame.width * frame.height
+    if pixels > MAX_PIXELS:
+        raise CodecError(
+            f"the picture claims {frame.width} x {frame.height} pixels, more than the limit of {MAX_PIXELS}"
+        )
+    try:
+        found = list(segments(frame.payload))
+    except FrameError as error:
+        raise CodecError(str(error)) from None
+    if any(marker in _OTHER_PROCESSES for marker, _, _ in found):
+        raise CodecError("the JPEG is neither baseline nor progressive with Huffman coding")
+    # In a scan's data FF is followed by 00, so that this finds every scan.
+    scans = frame.payload.count(_SCAN, found[-1][2] if found else 0)
+    if scans > MAX_SCANS or scans * pixels > MAX_SCANNED_PIXELS:
+        raise CodecError(f"the JPEG has {scans} scans of {frame.width} x {frame.height} pixels, which is too many")
 
 
 def as_jpeg(frame: Frame) -> bytes:

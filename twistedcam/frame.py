@@ -8,6 +8,7 @@ and still says which camera took it and when.
 from __future__ import annotations
 
 import json
+import re
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,14 @@ _APP0, _COM, _SOS, _EOI = 0xE0, 0xFE, 0xDA, 0xD9
 # SOF0..SOF15 without DHT, JPG and DAC, which share the range.
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SIZE = struct.Struct(">HH")
+
+# Ordinary headers have about ten segments; a profile or a thumbnail takes up to 64 kB each. More would cost time: the
+# header is read in the reactor's thread.
+MAX_HEADER_BYTES = 256 * 1024
+MAX_SEGMENTS = 100
+# Fill bytes, a marker and its length. Markers that have no length, RST and TEM, are no segments: decoders pass over
+# them, and would see another header than we do.
+_SEGMENT = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])(..)", re.DOTALL)
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps would make one each time
 
@@ -143,24 +152,27 @@ def _read_header(jpeg: bytes) -> _Header:
 
 
 def segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
-    """The marker, and start and end of the content, of each segment before the scan. Raises L{FrameError}."""
+    """
+    The marker, and start and end of the content, of each segment before the scan.
+
+    Raises L{FrameError}, also for a header of more than L{MAX_HEADER_BYTES} or L{MAX_SEGMENTS}.
+    """
     if jpeg[:2] != _SOI:
         raise FrameError("this is not a JPEG: it does not begin with FF D8")
     position = 2
-    while True:
-        while jpeg[position : position + 2] == b"\xff\xff":  # fill bytes
-            position += 1
-        header = jpeg[position : position + 4]
-        if len(header) < 4 or header[0] != 0xFF:
-            raise FrameError("the JPEG's header is truncated or damaged")
-        marker, length = header[1], header[2] << 8 | header[3]
+    for _ in range(MAX_SEGMENTS):
+        found = _SEGMENT.match(jpeg, position, MAX_HEADER_BYTES)
+        if found is None:
+            raise FrameError("the JPEG's header is truncated, damaged or too long")
+        marker, length = found[1][0], int.from_bytes(found[2], "big")
         if marker in (_SOS, _EOI):
             return
-        end = position + 2 + length
+        end = found.start(2) + length
         if length < 2 or end > len(jpeg):
             raise FrameError("the JPEG's header is truncated or damaged")
-        yield marker, position + 4, end
+        yield marker, found.end(), end
         position = end
+    raise FrameError(f"the JPEG's header has more than {MAX_SEGMENTS} segments")
 
 
 def _parse_metadata(comment: bytes) -> dict[str, Any] | None:

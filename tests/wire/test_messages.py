@@ -115,6 +115,17 @@ class ParsingTests(SynchronousTestCase):
             self.assertRaises(FieldError, parse_from_viewer, payload)
             self.assertRaises(FieldError, parse_from_server, payload)
 
+    def test_lone_surrogates(self) -> None:
+        """Text that cannot be encoded is refused wherever it is: in a value, a key, or a field that nobody reads."""
+        for found in (
+            {"type": "\ud800"},
+            {"type": "ping", "\udfff": 1},
+            {"type": "hello", "hat": [{"a": ["x\ud800"]}]},
+        ):
+            self.assertRaises(FieldError, parse_from_viewer, as_bytes(found))
+            self.assertRaises(FieldError, parse_from_server, as_bytes(found))
+        self.assertEqual(parse_from_viewer(as_bytes({"type": "hello", "camera": "\U0001f4f7"})), Hello("\U0001f4f7"))
+
     def test_bad_values_from_viewers(self) -> None:
         """A value of the wrong type, out of bounds, or that is not valid text is refused, and the error names it."""
         bad: list[tuple[str, dict[str, Any]]] = [
@@ -125,14 +136,11 @@ class ParsingTests(SynchronousTestCase):
             ("fps", {"type": "hello", "fps": 10**400}),
             ("fps", {"type": "hello", "fps": None}),
             ("camera", {"type": "hello", "camera": ["desk"]}),
-            ("camera", {"type": "hello", "camera": "\ud800"}),
             ("nonce", {"type": "hello", "nonce": "short"}),
             ("nonce", {"type": "hello", "nonce": "n" * 101}),
             ("proof", {"type": "hello", "proof": 1}),
             ("user", {"type": "hello", "user": {}}),
-            ("password", {"type": "hello", "password": "\udfff"}),
             ("sent", {"type": "ping", "sent": [1]}),
-            ("sent", {"type": "ping", "sent": "\ud800"}),
         ]
         for name, message in bad:
             error = self.assertRaises(FieldError, parse_from_viewer, as_bytes(message))
@@ -149,7 +157,6 @@ class ParsingTests(SynchronousTestCase):
             ("cameras", {"type": "cameras", "cameras": []}),
             ("cameras", {"type": "cameras", "cameras": "desk"}),
             ("camera", {"type": "cameras", "cameras": ["desk", 1]}),
-            ("camera", {"type": "cameras", "cameras": ["\ud800"]}),
             ("reason", {"type": "refused", "reason": ["no"]}),
             ("nonce", {"type": "challenge", "proof": "00"}),
             ("proof", {"type": "challenge", "nonce": "n" * 16}),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, NoReturn
 
 _MAX_SCALAR = 4096  # characters; a viewer's message has no room for more
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can spell it, and nothing can encode or print it
 MAX_TEXT = 200  # characters of a camera's name or a reason: a comment segment of a JPEG has to hold both
 
 
@@ -15,9 +17,11 @@ class FieldError(ValueError):
 
 
 def load_object(payload: bytes) -> dict[str, Any]:
-    """The JSON object in C{payload}, which is UTF-8. Raises L{FieldError}, also for NaN and infinities."""
+    """The JSON object in C{payload}, which is UTF-8. Raises L{FieldError}, also for NaN and lone surrogates."""
     try:
         found = json.loads(payload.decode(), parse_constant=_refuse_constant)
+        if b"\\u" in payload and _LONE_SURROGATE.search(json.dumps(found, ensure_ascii=False)):
+            raise FieldError("not JSON: a lone surrogate is not text")
     except FieldError:
         raise
     except (ValueError, RecursionError) as error:
