@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from twistedcam.errors import TwistedcamError
-from twistedcam.wire.fields import MAX_TEXT, FieldError, as_count, as_seconds, as_text, load_object
+from twistedcam.wire.fields import MAX_TEXT, FieldError, as_count, as_name, as_remark, as_seconds, load_object
 from twistedcam.wire.framing import pack
 
 LIVE = "live"
@@ -184,11 +184,11 @@ def _parse_metadata(comment: bytes) -> dict[str, Any] | None:
         if "sequence" not in found:
             return None
         return {
-            "camera": as_text("camera", found.get("camera")),
+            "camera": as_name("camera", found.get("camera")),
             "sequence": as_count("sequence", found["sequence"]),
             "captured": _seconds("captured", found.get("captured")),
-            "state": as_text("state", found.get("state")),
-            "reason": as_text("reason", found.get("reason", "")),
+            "state": as_remark("state", found.get("state")),
+            "reason": as_remark("reason", found.get("reason", "")),
             "since": _seconds("since", found.get("since")),
             "scale": as_count("scale", found.get("scale", 1)),
         }

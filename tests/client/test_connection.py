@@ -13,7 +13,9 @@ from twisted.trial.unittest import TestCase
 
 from tests.client.fakes import LOST, messages
 from tests.raw_messages import pack_json
-from twistedcam.client.connection import ServerConnection, ServerConnectionFactory
+from twistedcam.access.credentials import KeyCredentials
+from twistedcam.access.sharekey import make_secret
+from twistedcam.client.connection import _UNPROVED, ServerConnection, ServerConnectionFactory
 from twistedcam.client.session import CONNECTED, CONNECTING, RECONNECTING, Session
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import Frame, stamp
@@ -237,6 +239,43 @@ class ConnectionTests(TestCase):
         connection.dataReceived(pack(ARRAY) + pack(pickle.dumps(print)) + pack(ARRAY))
         self.assertEqual([(got.sequence, got.width, got.height) for got in self.frames], [(0, 32, 24), (1, 32, 24)])
         self.assertEqual(self.session.broken, 1)
+
+    def test_before_the_proof(self) -> None:
+        """With a key only a nonce is said, and only a challenge is read; nothing else of the server is shown."""
+        credentials = KeyCredentials(make_secret())
+        for said in (
+            frame(1),
+            pack_json({"type": "cameras", "cameras": ["evil"]}),
+            pack_json({"type": "pong", "sent": 0.0, "clock": 1.0}),
+            pack_json({"type": "evil"}),
+            pack(b"{evil"),
+            pack(b"{" + b" " * 1024),
+            b"HTTP/1.1 evil",
+        ):
+            self.failures.clear()
+            connection, transport = self.connect(camera="desk", adapt=False, make_credentials=lambda: credentials)
+            self.clock.advance(1)
+            connection.choose("door")
+            (hello,) = messages(transport)
+            self.assertEqual(sorted(hello), ["nonce", "type"])
+            connection.dataReceived(said)
+            self.assertTrue(transport.disconnected)
+            self.assertEqual(self.failures, [_UNPROVED])
+
+    def test_refused_before_the_proof(self) -> None:
+        """A refusal by a server that has proved nothing is not shown, and does not end the viewer."""
+        connection, transport = self.connect(make_credentials=lambda: KeyCredentials(make_secret()))
+        connection.dataReceived(pack_json({"type": "refused", "reason": "evil"}))
+        self.assertTrue(transport.disconnected)
+        connection.connectionLost(LOST)
+        self.assertEqual(self.failures, [])
+        self.assertIn("before it proved that it has the key", self.session.problem)
+
+    def test_pings_tell_no_uptime(self) -> None:
+        """The times in pings begin with the connection."""
+        self.clock.advance(12345)
+        _, transport = self.connect()
+        self.assertEqual(messages(transport)[-1], {"type": "ping", "sent": 0.0})
 
     def test_silent_server(self) -> None:
         """A server that answered pings and falls silent is disconnected within 5 s: its host may be gone."""

@@ -165,6 +165,14 @@ class ParsingTests(SynchronousTestCase):
             error = self.assertRaises(FieldError, parse_from_server, as_bytes(message))
             self.assertIn(name, str(error))
 
+    def test_text_that_does_not_print(self) -> None:
+        """A name that does not print is refused; a reason is shown with its escape sequences written out."""
+        for name in ("\x1b[2J", "a\rb", "\u202eevil"):
+            self.assertRaises(FieldError, parse_from_server, as_bytes({"type": "cameras", "cameras": [name]}))
+            refused = parse_from_server(as_bytes({"type": "refused", "reason": name}))
+            assert isinstance(refused, Refused)
+            self.assertTrue(refused.reason.isprintable())
+
     def test_long_texts(self) -> None:
         """Names and reasons are cut off where a comment segment ends; a proof with text after it is not a proof."""
         refused = parse_from_server(as_bytes({"type": "refused", "reason": "no" * 1000}))

@@ -7,6 +7,8 @@ import math
 import re
 from typing import Any, NoReturn
 
+from twistedcam.text import printable
+
 _MAX_SCALAR = 4096  # characters; a viewer's message has no room for more
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can spell it, and nothing can encode or print it
 MAX_TEXT = 200  # characters of a camera's name or a reason: a comment segment of a JPEG has to hold both
@@ -44,6 +46,19 @@ def as_text(name: str, value: object, limit: int = MAX_TEXT) -> str:
     except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and nothing can print
         raise FieldError(f"{name} is not valid Unicode text") from None
     return value[:limit]
+
+
+def as_name(name: str, value: object) -> str:
+    """C{value} as the name of a camera, which is sent back unchanged and so has to print. Raises L{FieldError}."""
+    text = as_text(name, value)
+    if not text.isprintable():
+        raise FieldError(f"{name} contains characters that do not print")
+    return text
+
+
+def as_remark(name: str, value: object) -> str:
+    """C{value} as text to be shown, made L{printable}. Raises L{FieldError}."""
+    return printable(as_text(name, value), MAX_TEXT)
 
 
 def as_count(name: str, value: object) -> int:

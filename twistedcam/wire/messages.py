@@ -15,7 +15,16 @@ from typing import Any, ClassVar, TypeVar
 from twistedcam.rates import MAX_FPS
 from twistedcam.secret import Secret
 from twistedcam.wire import framing
-from twistedcam.wire.fields import FieldError, as_number, as_scalar, as_seconds, as_text, load_object
+from twistedcam.wire.fields import (
+    FieldError,
+    as_name,
+    as_number,
+    as_remark,
+    as_scalar,
+    as_seconds,
+    as_text,
+    load_object,
+)
 
 MIN_NONCE, MAX_NONCE = 16, 100  # characters
 _MAX_CREDENTIAL = 4096  # characters; a viewer's message has no room for more
@@ -119,7 +128,7 @@ class Cameras:
         names = found.get("cameras")
         if not isinstance(names, list) or not names:
             raise FieldError("cameras is not a list of names")
-        return cls(tuple(as_text("the name of a camera", name) for name in names))
+        return cls(tuple(as_name("the name of a camera", name) for name in names))
 
 
 @dataclass(frozen=True)
@@ -133,7 +142,7 @@ class Refused:
     @classmethod
     def parse(cls, found: Mapping[str, Any]) -> Refused:
         """The refusal in a JSON object. Raises L{FieldError}."""
-        return cls(as_text("reason", found.get("reason", "it does not say why")), found.get("again") is True)
+        return cls(as_remark("reason", found.get("reason", "it does not say why")), found.get("again") is True)
 
 
 FromViewer = Hello | Ping | CamerasRequest
