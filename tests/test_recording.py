@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -79,6 +80,15 @@ class RecordingTests(TestCase):
             self.recording.add(Frame(payload, width=64, height=48))
         self.recording.close()
         self.assertEqual(len(times(self.path)), 1)
+
+    def test_hostile_frames(self) -> None:
+        """Whatever is wrong with a frame, the recording goes on or ends with one line."""
+        for number, size in enumerate((-1, 0, 2**31, 2**40)):
+            made = Recording(self.path.replace("video", f"video{number}"), lambda: self.now)
+            with contextlib.suppress(RecordingError):
+                made.add(Frame(JPEG, width=size, height=48, captured=1e12))
+                made.add(Frame(JPEG, width=64, height=48, captured=-1e12))
+            made.close()
 
     def test_nothing(self) -> None:
         """Without a frame there is no file."""

@@ -12,6 +12,7 @@ from twistedcam import codec
 from twistedcam.codec import CodecError
 from twistedcam.errors import TwistedcamError
 from twistedcam.frame import Frame
+from twistedcam.text import printable
 
 # OpenCV's writer encodes each picture again, at a constant rate. Matroska takes the
 # frames themselves, each with its time, and can be played even if it breaks off.
@@ -44,6 +45,10 @@ def _library() -> Any:
     except ImportError:
         raise RecordingError("recording needs PyAV, which is not installed: pip install av") from None
     return av
+
+
+def _reason(error: Exception) -> str:
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else printable(str(error))
 
 
 class Recording:
@@ -84,9 +89,9 @@ class Recording:
             self._container.mux(packet)
         except CodecError:
             return
-        except OSError as error:  # PyAV's own errors are of this kind, too
+        except Exception as error:  # PyAV's own are OSErrors, ValueErrors and more
             self._container = None
-            raise RecordingError(f"{self.path}: {os.strerror(error.errno) if error.errno else error}") from None
+            raise RecordingError(f"{self.path}: {_reason(error)}") from None
         self.frames += 1
 
     def close(self) -> None:
@@ -95,8 +100,8 @@ class Recording:
         try:
             if container is not None:
                 container.close()
-        except OSError as error:
-            raise RecordingError(f"{self.path}: {os.strerror(error.errno) if error.errno else error}") from None
+        except Exception as error:
+            raise RecordingError(f"{self.path}: {_reason(error)}") from None
 
     def _open(self, av: Any, frame: Frame) -> None:
         self._container = av.open(self.path, "w", format="matroska", options=_CLUSTER)

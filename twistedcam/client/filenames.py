@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from twistedcam.frame import Frame
 
+_MAX_CAMERA = 50  # characters
+
 
 class FileNames:
     """
@@ -22,7 +24,9 @@ class FileNames:
 
     def new_path(self, frame: Frame, suffix: str) -> str:
         """A path for C{frame} that ends with C{suffix}."""
-        camera = "".join(c if c.isalnum() or c in "-_." else "-" for c in frame.camera).lstrip(".") or "snapshot"
+        # Letters of other scripts take up to four bytes, and a name has room for 255.
+        camera = "".join(c if c.isalnum() or c in "-_." else "-" for c in frame.camera).lstrip("-.")
+        camera = camera[:_MAX_CAMERA] or "snapshot"
         at = time.strftime("%Y%m%d-%H%M%S", time.localtime(self._now()))
         start = os.path.join(self._folder, f"{camera}-{at}")
         path, count = f"{start}{suffix}", 1

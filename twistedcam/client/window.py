@@ -60,7 +60,7 @@ class Window:
         self._frame: Frame | None = None
         self._image: Image | None = None
         self._drawing: IDelayedCall | None = None
-        self._has_overlay = False
+        self._has_overlay = self._has_seen_broken = False
         self._message = ""
         self._message_until = 0.0
         self._last_notice = ""
@@ -114,7 +114,9 @@ class Window:
         try:
             self._image = codec.decode(self._frame)
         except CodecError as error:
-            log.warn("a broken picture was skipped: {error}", error=error)
+            if not self._has_seen_broken:
+                log.warn("broken pictures are skipped, the first one: {error}", error=error)
+            self._has_seen_broken = True
             self._frame = None
             return False
         self.shown += 1
