@@ -13,7 +13,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.client.fakes import LOST, messages
 from tests.raw_messages import pack_json
-from twistedcam.access.credentials import KeyCredentials
+from twistedcam.access.credentials import KeyCredentials, NoCredentials
 from twistedcam.access.sharekey import make_secret
 from twistedcam.client.connection import _UNPROVED, ServerConnection, ServerConnectionFactory
 from twistedcam.client.session import CONNECTED, CONNECTING, RECONNECTING, Session
@@ -290,10 +290,30 @@ class ConnectionTests(TestCase):
         self.assertIn("nothing was heard", self.session.problem)
 
     def test_server_without_pongs(self) -> None:
-        """A server that never answers pings, such as the tutorial's, is not disconnected for its silence."""
-        _, transport = self.connect()
+        """A server that sends frames and answers no pings, such as the tutorial's, may fall silent."""
+        connection, transport = self.connect()
+        connection.dataReceived(frame(1))
         self.clock.pump([1] * 100)
         self.assertFalse(transport.disconnected)
+
+    def test_server_without_a_first_word(self) -> None:
+        """A server that never speaks is reported within 5 s, and left after 12 s, when no login is delayed any more."""
+        for make_credentials in (NoCredentials, lambda: KeyCredentials(make_secret())):
+            _, transport = self.connect(make_credentials=make_credentials)
+            self.clock.pump([1] * 4)
+            self.assertIn("has not answered yet", self.session.problem)
+            self.clock.pump([1] * 8)
+            self.assertFalse(transport.disconnected)
+            self.clock.advance(1)
+            self.assertTrue(transport.disconnected)
+
+    def test_half_a_challenge(self) -> None:
+        """A server that sends its challenge byte by byte gains no time."""
+        connection, transport = self.connect(make_credentials=lambda: KeyCredentials(make_secret()))
+        for byte in pack(b"{" + b" " * 999)[:13]:
+            self.clock.advance(1)
+            connection.dataReceived(bytes((byte,)))
+        self.assertTrue(transport.disconnected)
 
     def test_stopped(self) -> None:
         """After the end nothing is accepted, reported or logged."""

@@ -126,7 +126,7 @@ class Client:
             return "the client was closed"
         session = self._watching.session
         if session.state == CONNECTED and not self._failure:
-            return ""
+            return session.problem
         return session.problem or f"connecting to {self._address}"
 
     def _take(self, frame: Frame) -> None:

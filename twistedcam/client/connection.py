@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from OpenSSL import SSL
@@ -47,6 +48,7 @@ PING_SECONDS = 1.0
 # hello; one that sends them after that is another kind of server.
 PICKLE_GRACE_SECONDS = 2.0
 SILENCE_SECONDS = 3.5  # checked once a second: silence is reported within 5
+LOGIN_SECONDS = 12.0  # without a first answer: after failed logins, servers delay it by up to 10 s
 # The first pings follow each other at once: while both sides are busy with a new
 # connection, the first round trip is rarely a short one.
 _FIRST_PINGS = 4
@@ -84,8 +86,12 @@ class ServerConnection(MessageReceiver):
         self._pings.clock = self.factory.clock
         self.MAX_LENGTH = self.factory.max_message_bytes if self._is_trusted else _MAX_CHALLENGE_BYTES
         self._hello(self._credentials.hello)
-        if self._is_trusted and not self._refused:
+        if not self._refused:
             self._pings.start(PING_SECONDS)
+
+    @property
+    def _has_heard_nothing(self) -> bool:
+        return self._problem == _ENDED_SILENTLY
 
     @property
     def _is_trusted(self) -> bool:
@@ -122,9 +128,11 @@ class ServerConnection(MessageReceiver):
         self.transport.write(messages.pack(message))
 
     def dataReceived(self, data: bytes) -> None:
-        self._last_received = self._session.monotonic()
-        if self._problem == _ENDED_SILENTLY:
+        if self._is_trusted:  # until then, single bytes must not prolong the wait for the proof
+            self._last_received = self._session.monotonic()
+        if self._has_heard_nothing:
             self._problem = _ENDED
+            self._session.waits("")
         super().dataReceived(data)
 
     def frameReceived(self, payload: bytes) -> None:
@@ -157,7 +165,7 @@ class ServerConnection(MessageReceiver):
         self._hello(self._credentials.answer, challenge)
         if not self._refused:
             self.MAX_LENGTH = self._parser.max_length = self.factory.max_message_bytes
-            self._pings.start(PING_SECONDS)
+            self._ping()
 
     def _end_unproved(self, message: FromServer | None) -> None:
         """End a connection whose server has proved nothing. It may be full; nothing that it says is shown."""
@@ -196,9 +204,20 @@ class ServerConnection(MessageReceiver):
 
     def _ping(self) -> None:
         now = self._session.monotonic()
-        if self._pongs and now - self._last_received > SILENCE_SECONDS:
-            self._problem = f"nothing was heard from the server for {SILENCE_SECONDS:g} s"
+        limit = (
+            SILENCE_SECONDS
+            if self._pongs
+            else LOGIN_SECONDS
+            if self._has_heard_nothing or not self._is_trusted
+            else math.inf
+        )
+        if now - self._last_received > limit:
+            self._problem = f"nothing was heard from the server for {limit:g} s"
             self.transport.abortConnection()
+            return
+        if self._has_heard_nothing and now - self._began > SILENCE_SECONDS:
+            self._session.waits("connected, but the server has not answered yet")
+        if not self._is_trusted:
             return
         self._send(Ping(now - self._began))  # our clock by itself would tell how long this machine has run
 

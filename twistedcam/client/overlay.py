@@ -24,6 +24,8 @@ def notice(state: str, problem: str, server: str, has_picture: bool) -> str:
     """Why no current picture is shown, in one line; an empty string if one is."""
     if state != CONNECTED:
         return f"{state}: {problem or server}"
+    if problem:
+        return problem
     return "" if has_picture else "waiting for the first picture"
 
 

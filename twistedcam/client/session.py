@@ -113,6 +113,12 @@ class Session:
             log.warn("{state}: {reason}", state=self.state, reason=reason)
         self.problem = reason
 
+    def waits(self, reason: str) -> None:
+        """There is a connection, and C{reason} is why nothing comes over it yet; empty if something does."""
+        if reason and reason != self.problem and not self._is_over:
+            log.warn("{reason}", reason=reason)
+        self.problem = reason
+
     def fail(self, reason: str) -> None:
         """Another attempt would not help."""
         self.problem = reason
