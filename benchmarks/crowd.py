@@ -76,7 +76,7 @@ def pipelined(wire: int, web: int) -> None:
 
 
 def guesses(wire: int, web: int) -> None:
-    """Wrong passwords, fifty a second, at another name than the viewers' own: at one address they would share its turns."""
+    """Wrong passwords, fifty a second. (At the viewers' own name they would share its turns, at one address.)"""
     hello = b'{"type":"hello","user":"you","password":"guess"}'
     for _ in range(20):
         _once(wire, _message(hello), 0.02)
