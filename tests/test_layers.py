@@ -28,6 +28,7 @@ _LAYERS = (
         "journal",
         "secret",
         "text",
+        "threads",
         "wire",
     },
 )

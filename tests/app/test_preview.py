@@ -5,25 +5,25 @@ from __future__ import annotations
 import os
 
 import numpy as np
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from tests.client.fakes import PromptThread
 from twistedcam.app.listener import StartError
 from twistedcam.app.preview import Preview, find_display_problem
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import stamp
 from twistedcam.hub import Hub
 from twistedcam.interfaces import ISink
-from twistedcam.testing import RecordingDisplay
+from twistedcam.testing import RecordingDisplay, SteppedReactor
 
 
 class PreviewTests(SynchronousTestCase):
     """A window that watches a hub."""
 
     def setUp(self) -> None:
-        self.clock, self.display, self.hub = Clock(), RecordingDisplay(), Hub()
-        self.preview = Preview(self.clock, self.hub, self.display)
+        self.clock, self.display, self.hub = SteppedReactor(), RecordingDisplay(), Hub()
+        self.preview = Preview(self.clock, self.hub, self.display, PromptThread)
 
     def test_preview(self) -> None:
         """It watches like a viewer until q closes it, and stopping after that does no harm."""

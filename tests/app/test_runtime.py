@@ -127,19 +127,16 @@ class LeaveTests(SynchronousTestCase):
         for function, *args in self.reactor.when_running:
             function(*args)
 
-    def test_success(self) -> None:
-        """Status 0 stops the reactor, and the process ends by itself."""
-        self.leave(0)
-        self.assertEqual((self.reactor.stops, self.at_exit), (1, []))
-
-    def test_failure(self) -> None:
-        """With another status, the process ends with that status."""
-        statuses: list[int] = []
-        self.patch(os, "_exit", statuses.append)
-        self.leave(3)
-        ((function, *args),) = self.at_exit
-        function(*args)
-        self.assertEqual((self.reactor.stops, statuses), (1, [3]))
+    def test_status(self) -> None:
+        """The reactor is stopped, and the process ends with the status, without the end of the interpreter."""
+        for status in (0, 3):
+            self.setUp()
+            statuses: list[int] = []
+            self.patch(os, "_exit", statuses.append)
+            self.leave(status)
+            ((function, *args),) = self.at_exit
+            function(*args)
+            self.assertEqual((self.reactor.stops, statuses), (1, [status]))
 
     def test_twice(self) -> None:
         """Leaving while the reactor is stopping already is no error."""

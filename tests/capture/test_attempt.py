@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from twistedcam.capture.attempt import OPEN_SECONDS, STALL_SECONDS, Attempt, CameraThread
+from twistedcam.capture.attempt import OPEN_SECONDS, STALL_SECONDS, Attempt
 from twistedcam.capture.sampler import Sample
 from twistedcam.errors import CameraError
 from twistedcam.interfaces import ICamera
@@ -113,19 +112,3 @@ class AttemptTests(TestCase):
         running = self.start()
         self.step(1)
         self.assertIn("CancelledError", str(self.failureResultOf(running, CameraError).value))
-
-
-class CameraThreadTests(TestCase):
-    """The real thread."""
-
-    def test_ends(self) -> None:
-        """A thread that is stopped finishes its work, and ends."""
-        done = threading.Event()
-        thread = CameraThread()
-        thread.callInThread(done.set)
-        worker = thread.threads[0]
-        self.assertTrue(worker.daemon)
-        thread.stop()
-        worker.join(30)
-        self.assertTrue(done.is_set())
-        self.assertFalse(worker.is_alive())

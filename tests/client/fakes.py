@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from twistedcam.codec import encode_jpeg
 from twistedcam.frame import Frame, stamp
+from twistedcam.testing import SteppedThread
 from twistedcam.wire.framing import PREFIX
 
 LOST = Failure(ConnectionDone())
@@ -73,3 +74,12 @@ class FakeServer:
         if self.protocol is not None:
             self.protocol.connectionLost(LOST)
             self.protocol = None
+
+
+class PromptThread(SteppedThread):
+    """A thread that has done its work before the call returns."""
+
+    def callInThreadWithCallback(self, *args: Any, **kwargs: Any) -> None:
+        """Do it at once."""
+        super().callInThreadWithCallback(*args, **kwargs)
+        self.step()

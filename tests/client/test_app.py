@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError  # noqa: A004
-from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
-from tests.client.fakes import FakeServer, gray, messages
+from tests.client.fakes import FakeServer, PromptThread, gray, messages
 from tests.optional import needs
 from tests.raw_messages import pack_json
 from tests.test_recording import times
@@ -21,14 +20,14 @@ from twistedcam.client.address import Address
 from twistedcam.client.app import Program
 from twistedcam.client.config import ClientConfig
 from twistedcam.frame import NO_SIGNAL, Frame
-from twistedcam.testing import RecordingDisplay
+from twistedcam.testing import RecordingDisplay, SteppedReactor
 
 
 class ProgramTestCase(TestCase):
     """A viewer whose surroundings the test controls."""
 
     def setUp(self) -> None:
-        self.clock = Clock()
+        self.clock = SteppedReactor()
         self.server = FakeServer()
         self.display = RecordingDisplay()
         self.statuses: list[int] = []
@@ -43,7 +42,8 @@ class ProgramTestCase(TestCase):
         """The viewer, started."""
         config = ClientConfig(address=Address(endpoint=self.server), **options)
         display = self.display if has_window else None
-        program = Program(config, self.clock, self.clock.seconds, self.clock.seconds, self.statuses.append, display)
+        seconds, leave = self.clock.seconds, self.statuses.append
+        program = Program(config, self.clock, seconds, seconds, leave, display, PromptThread)
         # Files are written to the working directory: the test's own.
         folder, before = self.mktemp(), os.getcwd()
         os.mkdir(folder)

@@ -12,7 +12,16 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from twistedcam.client import display
-from twistedcam.client.display import DisplayError, OpenCVDisplay, check_display, enlarged, with_lines, with_notice
+from twistedcam.client.display import (
+    DisplayError,
+    OpenCVDisplay,
+    _window_size,
+    check_display,
+    enlarged,
+    reduced,
+    with_lines,
+    with_notice,
+)
 from twistedcam.interfaces import IDisplay
 
 
@@ -67,6 +76,25 @@ class DrawingTests(SynchronousTestCase):
         copy = enlarged(large)
         self.assertEqual(copy.shape, large.shape)
         self.assertIsNot(copy, large)
+
+    def test_narrow(self) -> None:
+        """A picture of any proportions is enlarged to no more than 4096 rows, and its window has both sides."""
+        self.assertEqual(enlarged(np.zeros((4096, 1, 3), np.uint8)).shape, (4096, 1, 3))
+        self.assertEqual(enlarged(np.zeros((1000, 2, 3), np.uint8)).shape, (4000, 8, 3))
+        for width, height in ((1, 65500), (65500, 1), (1, 1), (640, 480), (4096, 1), (1, 4096)):
+            sides = _window_size(width, height)
+            self.assertTrue(min(sides) >= 16 and max(sides) <= 1280, sides)
+        self.assertEqual(_window_size(640, 480), (640, 480))
+
+    def test_reduced(self) -> None:
+        """A picture is made smaller only if a side is longer than those of screens."""
+        for before, after in (
+            ((48, 64), (48, 64)),
+            ((4096, 9), (4096, 9)),
+            ((65500, 1), (4096, 1)),
+            ((3000, 6000), (2048, 4096)),
+        ):
+            self.assertEqual(reduced(np.zeros((*before, 3), np.uint8)).shape, (*after, 3))
 
     def test_lines(self) -> None:
         """Lines are written from the upper left corner downwards."""

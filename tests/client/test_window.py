@@ -5,24 +5,28 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from twisted.internet.task import Clock
+import numpy as np
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from tests.client.fakes import gray
+from tests.client.fakes import PromptThread, gray
 from twistedcam.client.filenames import FileNames
 from twistedcam.client.window import Window
+from twistedcam.codec import encode_jpeg
 from twistedcam.frame import Frame
 from twistedcam.interfaces import IDisplay, IOutput
-from twistedcam.testing import RecordingDisplay
+from twistedcam.testing import RecordingDisplay, SteppedReactor, SteppedThread
 
 
 class WindowTests(SynchronousTestCase):
     """What is shown when, and what keys do."""
 
+    make_thread: type[SteppedThread] = PromptThread
+
     def setUp(self) -> None:
-        self.clock = Clock()
+        self.clock = SteppedReactor()
         self.display = RecordingDisplay()
+        self.thread = self.make_thread()
         self.quits = 0
         self.lines = ["desk: live", "25.0 fps"]
         self.notice = self.banner = ""
@@ -34,6 +38,7 @@ class WindowTests(SynchronousTestCase):
             self.display,
             FileNames(self.folder, lambda: 0.0),
             self.quit,
+            lambda: self.thread,
             lambda frame: self.lines,
             lambda: self.notice,
             lambda: self.banner,
@@ -47,6 +52,7 @@ class WindowTests(SynchronousTestCase):
         self.window.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertTrue(self.display.closed)
+        self.assertTrue(self.thread.stopped)
 
     def quit(self) -> None:
         """Count."""
@@ -90,6 +96,68 @@ class WindowTests(SynchronousTestCase):
         self.window.frame(gray(50))
         self.clock.advance(0)
         self.assertEqual(self.lightness(), [50])
+
+    def slow(self) -> SteppedThread:
+        """Open another window, whose pictures are decoded at each step of its thread, and return that."""
+        self.window.stop()
+        self.make_thread = SteppedThread
+        self.setUp()
+        return self.thread
+
+    def test_slow_picture(self) -> None:
+        """While a picture is decoded the newest of those that come waits, and no other is decoded."""
+        thread = self.slow()
+        for lightness in (50, 60, 70):
+            self.window.frame(gray(lightness))
+            self.clock.advance(0)
+        self.assertEqual((self.lightness(), len(thread.jobs)), ([], 1))
+        while thread.step():
+            pass
+        self.assertEqual((self.lightness(), self.window.shown), ([50, 70], 2))
+
+    def test_keys_during_a_slow_picture(self) -> None:
+        """Keys work while a picture is decoded, and what is decoded after q is not shown."""
+        thread = self.slow()
+        self.window.frame(gray(50))
+        self.press("n")
+        self.press("q")
+        self.window.frame(gray(60))
+        self.clock.advance(1)
+        self.assertEqual((self.others, self.quits, thread.stopped), (1, 1, True))
+        while thread.step():
+            pass
+        self.assertEqual(self.lightness(), [])
+
+    def test_broken_frame_leaves_the_last_picture(self) -> None:
+        """The picture before a broken one stays, and is what a snapshot writes."""
+        self.window.frame(gray(50))
+        self.clock.advance(0)
+        self.window.frame(Frame(b"\xff\xd8", width=1, height=1))
+        self.press("s")
+        self.assertEqual(len(os.listdir(self.folder)), 1)
+        self.clock.advance(2.1)
+        self.assertEqual(self.lightness()[-1], 50)
+
+    def test_display_that_fails(self) -> None:
+        """A picture that cannot be shown is logged, and the next one is shown."""
+        show = self.display.show
+        self.patch(self.display, "show", lambda image: 1 / 0)
+        self.window.frame(gray(50))
+        self.clock.advance(0)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.patch(self.display, "show", show)
+        self.window.frame(gray(60))
+        self.clock.advance(0)
+        self.assertEqual(self.lightness(), [60])
+
+    def test_huge_picture(self) -> None:
+        """A picture with long sides is shown smaller, and its overlay makes it no larger again."""
+        for height, width in ((5000, 1), (1, 5000), (3000, 6000)):
+            payload = encode_jpeg(np.full((height, width, 3), 50, np.uint8))
+            self.window.frame(Frame(payload, width=width, height=height))
+            for _ in range(2):
+                self.press("i")
+                self.assertLessEqual(max(self.display.images[-1].shape), 4096)
 
     def test_quit(self) -> None:
         """q and Esc end the program, once."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from twistedcam.app.listener import StartError
@@ -15,6 +16,7 @@ from twistedcam.client.window import Window
 from twistedcam.frame import Frame
 from twistedcam.hub import Hub, Outlet
 from twistedcam.interfaces import IDisplay, ISink
+from twistedcam.threads import DaemonThread
 
 TITLE = "TRANSMITTING VIDEO"
 
@@ -36,8 +38,15 @@ class Preview(Service):
     C{display} replaces the real window in tests; otherwise one is made when the service starts.
     """
 
-    def __init__(self, clock: IReactorTime, hub: Hub, display: IDisplay | None = None) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        reactor: Any,
+        hub: Hub,
+        display: IDisplay | None = None,
+        make_thread: Callable[[], Any] = DaemonThread,
+    ) -> None:
+        self._reactor = reactor
+        self._make_thread = make_thread
         self._hub = hub
         self._display = display
         self._outlet: Outlet | None = None
@@ -50,7 +59,7 @@ class Preview(Service):
             display = self._display or OpenCVDisplay(TITLE)
         except DisplayError as error:
             raise StartError(f"--preview: {error}") from None
-        self._window = Window(self._clock, display, FileNames(".", time.time), self._close)
+        self._window = Window(self._reactor, display, FileNames(".", time.time), self._close, self._make_thread)
         self._window.start()
         self._outlet = self._hub.attach(self)
 

@@ -59,8 +59,7 @@ def _end_on_hangup(reactor: Any) -> None:
 
 def leave(reactor: Any, status: int) -> None:
     """Stop C{reactor} and its services, and end the process of a command with this exit status."""
-    if status:
-        atexit.register(_exit, status)
+    atexit.register(_exit, status)
     reactor.callWhenRunning(_stop, reactor)
 
 
@@ -70,7 +69,8 @@ def _stop(reactor: Any) -> None:
 
 
 def _exit(status: int) -> None:
-    # twistd exits with 0 whatever happened, except after a signal, and has no option to change that.
+    # twistd exits with 0 whatever happened, except after a signal, and has no option to change that. With any status: a
+    # thread that is in OpenCV while the interpreter ends would abort the process.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
@@ -12,15 +11,15 @@ from twisted.internet.defer import DeferredQueue
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.threads import blockingCallFromThread
 
-from twistedcam import codec
 from twistedcam.access.credentials import NoCredentials
 from twistedcam.app.background import running_reactor
+from twistedcam.app.reader import Reader
 from twistedcam.client.address import Address
 from twistedcam.client.connector import Connector
 from twistedcam.client.session import CONNECTED, Session
-from twistedcam.codec import CodecError, Image
+from twistedcam.codec import Image
 from twistedcam.errors import TwistedcamError
-from twistedcam.frame import LIVE, Frame
+from twistedcam.frame import Frame
 from twistedcam.interfaces import ICredentials
 
 
@@ -106,38 +105,34 @@ class Client:
         self._address = Address.parse(address)
         if key:
             self._address = self._address.with_key(key)
-        self.frame: Frame | None = None
         self._timeout = timeout
-        self._monotonic = time.monotonic
-        # Protects what the reactor's thread and the script's thread share.
-        self._changed = threading.Condition()
-        self._newest: Frame | None = None
-        self._failure = ""
-        self._is_closed = False
+        self._reader = Reader(time.monotonic)
         self._reactor = running_reactor()
         self._watching: _Watching = blockingCallFromThread(
-            self._reactor, _Watching, self._reactor, self._address, camera, self._monotonic, self._take, self._fail
+            self._reactor,
+            _Watching,
+            self._reactor,
+            self._address,
+            camera,
+            time.monotonic,
+            self._reader.put,
+            self._reader.fail,
         )
+
+    @property
+    def frame(self) -> Frame | None:
+        """The frame last read, or None."""
+        return self._reader.frame
 
     @property
     def problem(self) -> str:
         """Why nothing comes from the server, in one line; an empty string while there is a connection."""
-        if self._is_closed:
+        if self._reader.is_closed:
             return "the client was closed"
         session = self._watching.session
-        if session.state == CONNECTED and not self._failure:
+        if session.state == CONNECTED and not self._reader.failure:
             return session.problem
         return session.problem or f"connecting to {self._address}"
-
-    def _take(self, frame: Frame) -> None:
-        with self._changed:
-            self._newest = frame
-            self._changed.notify_all()
-
-    def _fail(self, reason: str) -> None:
-        with self._changed:
-            self._failure = reason
-            self._changed.notify_all()
 
     def read(self) -> tuple[bool, Image | None]:
         """
@@ -146,46 +141,26 @@ class Client:
         C{problem} then says why, or, while there is a connection, C{frame}: a NO SIGNAL card is not returned as a
         picture, but its C{reason} says what is wrong with the camera.
         """
-        until = self._monotonic() + self._timeout
-        while True:
-            frame = self._next(until)
-            if frame is None:
-                return False, None
-            self.frame = frame
-            if frame.state != LIVE:
-                continue
-            try:
-                return True, codec.decode(frame)
-            except CodecError:
-                continue  # damaged; the next one may not be
-
-    def _next(self, until: float) -> Frame | None:
-        with self._changed:
-            self._changed.wait_for(self._has_news, max(0.0, until - self._monotonic()))
-            if self._failure:
-                raise WatchError(self._failure)
-            frame, self._newest = self._newest, None
-            return None if self._is_closed else frame
-
-    def _has_news(self) -> bool:
-        return self._is_closed or self._newest is not None or bool(self._failure)
+        image = self._reader.read(self._timeout)
+        if self._reader.failure:
+            raise WatchError(self._reader.failure)
+        return image is not None, image
 
     def __iter__(self) -> Iterator[Image]:
         """The newest picture in each iteration, until the client is closed."""
-        while not self._is_closed:
+        while not self._reader.is_closed:
             done, image = self.read()
             if done and image is not None:
                 yield image
 
     def isOpened(self) -> bool:  # noqa: N802 - as in cv2.VideoCapture
         """Whether pictures may still come."""
-        return not self._is_closed and not self._failure
+        return not self._reader.is_closed and not self._reader.failure
 
     def close(self) -> None:
         """End the connection; a second call does nothing."""
-        with self._changed:
-            was_open, self._is_closed = not self._is_closed, True
-            self._changed.notify_all()
+        was_open = not self._reader.is_closed
+        self._reader.close()
         if was_open:
             blockingCallFromThread(self._reactor, self._watching.stop)
 

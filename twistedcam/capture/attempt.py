@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -13,7 +11,6 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 from twistedcam.capture.sampler import Sample
 from twistedcam.errors import CameraError
@@ -21,24 +18,6 @@ from twistedcam.interfaces import ICamera
 
 OPEN_SECONDS = 15.0  # some webcams take 10 s to open on Windows
 STALL_SECONDS = 5.0
-
-
-class CameraThread(ThreadPool):
-    """
-    One daemon thread for one attempt at a camera.
-
-    A read that never returns blocks neither the reactor's own threads nor the end of the process.
-    """
-
-    threadFactory = partial(threading.Thread, daemon=True)  # type: ignore[assignment]
-
-    def __init__(self) -> None:
-        super().__init__(minthreads=0, maxthreads=1, name="camera")
-        self.start()
-
-    def stop(self) -> None:
-        """End the thread once its work is done, without waiting for it."""
-        threading.Thread(target=super().stop, daemon=True).start()
 
 
 class Attempt:

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twistedcam.camera_status import CameraState, ICameraStatus
-from twistedcam.capture.attempt import Attempt, CameraThread
+from twistedcam.capture.attempt import Attempt
 from twistedcam.capture.encoder import EncodedPicture, Settings
 from twistedcam.capture.no_signal import Card, NoSignal
 from twistedcam.capture.sampler import Sample, Sampler
@@ -24,6 +24,7 @@ from twistedcam.frame import NO_SIGNAL
 from twistedcam.hub import Hub
 from twistedcam.interfaces import ICamera
 from twistedcam.rates import Meter
+from twistedcam.threads import DaemonThread
 
 log = Logger()
 
@@ -54,7 +55,7 @@ class Capture(Service):
         open_camera: Callable[[], ICamera],
         hubs: Mapping[str, Hub],
         settings: Settings = Settings(),
-        make_thread: Callable[[], Any] = CameraThread,
+        make_thread: Callable[[], Any] = DaemonThread,
         on_encoded: Callable[[float], None] = lambda seconds: None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,

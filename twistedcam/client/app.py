@@ -22,6 +22,7 @@ from twistedcam.client.timelapse import TimeLapse
 from twistedcam.client.window import Window
 from twistedcam.frame import Frame
 from twistedcam.interfaces import IDisplay, IOutput
+from twistedcam.threads import DaemonThread
 
 log = Logger()
 
@@ -30,7 +31,8 @@ class Program(MultiService):
     """
     Connects to a server, gives each frame to its outputs, and ends: C{leave} is called once, with the exit status.
 
-    C{monotonic} measures time and C{now} is the time of day, both in seconds. Without C{display} there is no window.
+    C{monotonic} measures time and C{now} is the time of day, both in seconds. Without C{display} there is no window;
+    for one, C{make_thread} returns the thread in which pictures are decoded.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Program(MultiService):
         now: Callable[[], float],
         leave: Callable[[int], None],
         display: IDisplay | None = None,
+        make_thread: Callable[[], Any] = DaemonThread,
     ) -> None:
         super().__init__()
         self._config = config
@@ -49,19 +52,20 @@ class Program(MultiService):
         self._names = FileNames(".", now)
         self.session = Session(monotonic, self._frame, self._fail, config.allow_pickle, self._cameras_received)
         self.recorder = Recorder(monotonic, self._say, self._recording_failed, config.record)
-        self.window = None if display is None else self._make_window(reactor, display)
+        self.window = None if display is None else self._make_window(reactor, display, make_thread)
         self._outputs = self._make_outputs()
         self._connector = Connector(
             reactor, config.address, self.session, config.camera, config.max_message_bytes, config.adapt
         )
         self._connector.setServiceParent(self)
 
-    def _make_window(self, reactor: Any, display: IDisplay) -> Window:
+    def _make_window(self, reactor: Any, display: IDisplay, make_thread: Callable[[], Any]) -> Window:
         return Window(
             reactor,
             display,
             self._names,
             self._quit,
+            make_thread,
             self._status,
             self._notice,
             banner=lambda: self.recorder.status,

@@ -15,6 +15,8 @@ from twistedcam.interfaces import IDisplay
 
 _SMALLEST_OVERLAY_WIDTH = 640
 _LARGEST_WINDOW = (1280, 720)
+_SMALLEST_WINDOW_SIDE = 16
+_LARGEST_SIDE = 4096  # pixels of what is shown: more than screens have
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 _ESCAPE = 27
 
@@ -110,12 +112,23 @@ def _window_size(width: int, height: int) -> tuple[int, int]:
     """A window for a picture of C{width} x C{height} pixels that is neither tiny nor larger than most screens."""
     times = max(1, _SMALLEST_OVERLAY_WIDTH // width)
     share = min(1.0, _LARGEST_WINDOW[0] / (width * times), _LARGEST_WINDOW[1] / (height * times))
-    return int(width * times * share), int(height * times * share)
+    sides = (max(_SMALLEST_WINDOW_SIDE, int(side * times * share)) for side in (width, height))
+    return next(sides), next(sides)
+
+
+def reduced(image: Image) -> Image:
+    """C{image}, made smaller if it has more pixels than screens have: a server may send 65,535 in a row."""
+    share = _LARGEST_SIDE / max(image.shape[:2])
+    if share >= 1:
+        return image
+    height, width = (max(1, round(side * share)) for side in image.shape[:2])
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
 def enlarged(image: Image) -> Image:
-    """A copy of C{image}, made large enough to write on."""
-    times = -(-_SMALLEST_OVERLAY_WIDTH // image.shape[1])
+    """A copy of C{image}, made large enough to write on, as far as no side gets too long."""
+    height, width = image.shape[:2]
+    times = min(-(-_SMALLEST_OVERLAY_WIDTH // width), _LARGEST_SIDE // height)
     if times <= 1:
         return image.copy()
     return cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]

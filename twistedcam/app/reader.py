@@ -1,0 +1,112 @@
+"""The newest picture for a thread that waits for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from twistedcam import codec
+from twistedcam.codec import CodecError, Image
+from twistedcam.frame import LIVE, Frame
+
+_LATE_SECONDS = 1.0
+
+
+def _in_thread(work: Callable[[], None]) -> None:
+    # No daemon: one that is in OpenCV while the interpreter ends aborts the process.
+    threading.Thread(target=work, name="decode").start()
+
+
+class _Decoded(NamedTuple):
+    frame: Frame
+    image: Image | Exception
+    at: float
+
+
+class Reader:
+    """
+    Takes frames in the reactor's thread, and gives the newest picture to the thread that reads.
+
+    C{frame} is the one last read. One frame at a time is decoded, by C{in_thread}, and the newest one waits meanwhile:
+    a picture may take seconds to decode, but a read ends in time. What is decoded after that is for the next read. A
+    picture that has waited for a second is dropped if there is a newer frame.
+    """
+
+    def __init__(
+        self, monotonic: Callable[[], float], in_thread: Callable[[Callable[[], None]], None] = _in_thread
+    ) -> None:
+        self.frame: Frame | None = None
+        self.failure = ""
+        self.is_closed = False
+        self._monotonic = monotonic
+        self._in_thread = in_thread
+        self._changed = threading.Condition()  # protects all that follows
+        self._newest: Frame | None = None
+        self._is_decoding = False
+        self._decoded: _Decoded | None = None
+
+    def put(self, frame: Frame) -> None:
+        """Take C{frame} in place of one that nobody has read."""
+        with self._changed:
+            self._newest = frame
+            self._changed.notify_all()
+
+    def fail(self, reason: str) -> None:
+        """End each read, now and later, with C{failure} set to C{reason}."""
+        with self._changed:
+            self.failure = reason
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End each read, now and later."""
+        with self._changed:
+            self.is_closed = True
+            self._changed.notify_all()
+
+    def read(self, timeout: float) -> Image | None:
+        """The newest picture that was not yet read, or None if there is none within C{timeout} seconds."""
+        until = self._monotonic() + timeout
+        with self._changed:
+            while not (self.failure or self.is_closed):
+                image = self._take()
+                if image is not None:
+                    return image
+                self._decode()
+                if self._decoded is None and not self._changed.wait(max(0.0, until - self._monotonic())):
+                    return None
+        return None
+
+    def _take(self) -> Image | None:
+        decoded, self._decoded = self._decoded, None
+        if decoded is None:
+            return None
+        if self._newest is not None and self._monotonic() - decoded.at >= _LATE_SECONDS:
+            return None
+        if isinstance(decoded.image, CodecError):
+            return None  # damaged; the next one may not be
+        if isinstance(decoded.image, Exception):
+            raise decoded.image
+        self.frame = decoded.frame
+        return decoded.image
+
+    def _decode(self) -> None:
+        """Begin to decode the newest frame, if there is one and nothing is being decoded."""
+        if self._newest is None or self._is_decoding:
+            return
+        frame, self._newest = self._newest, None
+        if frame.state != LIVE:
+            self.frame = frame
+            return
+        self._is_decoding = True
+        self._in_thread(lambda: self._finish(frame))
+
+    def _finish(self, frame: Frame) -> None:
+        try:
+            image: Image | Exception = codec.decode(frame)
+        except Exception as error:
+            image = error
+        with self._changed:
+            self._is_decoding = False
+            self._decoded = _Decoded(frame, image, self._monotonic())
+            self._changed.notify_all()
