@@ -194,6 +194,8 @@ class ConnectionTests(TestCase):
         connection, transport = self.connect()
         connection.dataReceived(pack_json({"type": "refused", "reason": "2 are watching", "again": True}))
         self.assertTrue(transport.disconnecting)
+        self.clock.advance(1)  # over TLS a server can keep the connection open
+        self.assertTrue(transport.disconnected)
         connection.connectionLost(LOST)
         self.assertEqual(self.failures, [])
         self.assertEqual(self.session.problem, "the server refuses us: 2 are watching")

@@ -27,6 +27,7 @@ class ExplainTests(SynchronousTestCase):
             (DNSLookupError("no results"), UNKNOWN, True),
             (ValueError("invalid hostname: desk:99"), UNKNOWN, True),
             (ConnectionRefusedError(), NOBODY, False),
+            (OSError("\x1b[2J\u202e"), "desk:9999: \\x1b[2J\\u202e", False),
             (ConnectionLost("lost"), "desk:9999: Connection to the other side was lost", False),
         ):
             failure = Failure(error)
@@ -56,11 +57,37 @@ class ConnectorTests(SynchronousTestCase):
         self.server.error = None
         self.clock.advance(6)
         self.assertEqual((self.session.state, self.session.problem), (CONNECTED, ""))
+        self.server.send(gray(50).message)
         self.server.error = ConnectionRefusedError()
         self.server.lose()
         self.clock.advance(2)
         self.assertEqual((self.session.state, self.session.problem), (RECONNECTING, NOBODY))
         self.assertEqual(self.failures, [])
+
+    def test_pauses_grow_until_let_in(self) -> None:
+        """A server that takes connections and ends them is tried ever more rarely, until it lets us in."""
+        self.connector.startService()
+        for _ in range(60 * 20):
+            self.server.lose()
+            self.clock.advance(0.05)
+        self.assertTrue(10 < self.server.attempts < 25, self.server.attempts)
+        self.clock.advance(6)
+        self.server.send(gray(50).message)
+        before = self.server.attempts
+        self.server.lose()
+        self.clock.advance(2)
+        self.assertEqual(self.server.attempts, before + 1)
+
+    def test_server_that_keeps_the_connection(self) -> None:
+        """Stopping aborts a connection that the server does not close within a second, as TLS servers can."""
+        self.connector.startService()
+        stopped = self.connector.stopService()
+        self.assertEqual((self.server.transport.disconnecting, self.server.transport.disconnected), (True, False))
+        self.clock.advance(1)
+        self.assertTrue(self.server.transport.disconnected)
+        self.server.lose()
+        self.successResultOf(stopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_unknown_host(self) -> None:
         """An unknown host ends the session; after a connection it is tried again: the network may be down."""

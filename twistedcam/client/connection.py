@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -18,6 +18,7 @@ from twistedcam.client.session import Session
 from twistedcam.errors import AccessDeniedError
 from twistedcam.interfaces import ICredentials
 from twistedcam.net import describe, disable_nagle
+from twistedcam.text import printable
 from twistedcam.wire import messages
 from twistedcam.wire.fields import FieldError
 from twistedcam.wire.framing import (
@@ -49,6 +50,7 @@ PING_SECONDS = 1.0
 PICKLE_GRACE_SECONDS = 2.0
 SILENCE_SECONDS = 3.5  # checked once a second: silence is reported within 5
 LOGIN_SECONDS = 12.0  # without a first answer: after failed logins, servers delay it by up to 10 s
+CLOSE_SECONDS = 1.0
 # The first pings follow each other at once: while both sides are busy with a new
 # connection, the first round trip is rarely a short one.
 _FIRST_PINGS = 4
@@ -75,6 +77,7 @@ class ServerConnection(MessageReceiver):
         self._credentials = credentials
         self._pings = LoopingCall(self._ping)
         self._problem = _ENDED_SILENTLY
+        self._abort: IDelayedCall | None = None
         self._pongs = 0
         self._last_received = self._began = session.monotonic()
 
@@ -101,6 +104,8 @@ class ServerConnection(MessageReceiver):
         self.factory.connection = None
         if self._pings.running:
             self._pings.stop()
+        if self._abort is not None and self._abort.active():
+            self._abort.cancel()
         tls_problem = _explain_tls(reason, self._parser.unfinished_prefix)
         if tls_problem and not self._refused:
             self._problem = tls_problem
@@ -117,6 +122,13 @@ class ServerConnection(MessageReceiver):
             return
         # The blank line means nothing in JSON, but makes a web server answer instead of waiting for more.
         self.sendString(messages.to_json(hello) + b"\r\n\r\n")
+
+    def close(self) -> None:
+        """Read nothing more, and close the connection; with TLS that takes an answer, which is not waited for long."""
+        self._stop_reading()
+        self.transport.loseConnection()
+        if self._abort is None:
+            self._abort = self.factory.clock.callLater(CLOSE_SECONDS, self.transport.abortConnection)
 
     def choose(self, camera: str) -> None:
         """Watch another of the server's cameras from now on."""
@@ -179,7 +191,7 @@ class ServerConnection(MessageReceiver):
         reason = f"the server refuses us: {message.reason}"
         if message.again:
             self._problem = reason
-            self.transport.loseConnection()
+            self.close()
         else:
             self.refuse(reason)
 
@@ -285,4 +297,4 @@ def _explain_tls(reason: Failure, first_bytes: bytes) -> str:
         return "the server's certificate is not trusted: name its authority with --ca, or check --host"
     if "wrong version number" in text or "packet length too long" in text or "record layer failure" in text:
         return "the server does not use TLS here: leave out --key and --tls, or check --port"
-    return f"TLS with the server failed: {text:.200}"
+    return f"TLS with the server failed: {printable(text, 200)}"

@@ -15,6 +15,7 @@ from zope.interface import implementer
 from twistedcam.client.address import Address
 from twistedcam.client.connection import ServerConnectionFactory
 from twistedcam.client.session import Session
+from twistedcam.text import printable
 from twistedcam.wire.framing import MAX_BYTES_FROM_SERVER
 
 _UNKNOWN_HOST = (DNSLookupError, ValueError)  # ValueError: Twisted's for what cannot be the name of a host
@@ -45,7 +46,19 @@ class Connector(ClientService):
             session, reactor, camera, max_message_bytes, address.make_credentials, adapt
         )
         endpoint = _ReportingEndpoint(address.to_endpoint(reactor), str(address), self._attempt_failed)
-        super().__init__(endpoint, self._factory, RETRY, clock=reactor)
+        self._failures = 0  # in a row
+        super().__init__(endpoint, self._factory, self._pause, clock=reactor)
+
+    def _pause(self, failures: int) -> float:
+        """Seconds until the next attempt. A connection ends a row of failures if it was let in, not if it was made."""
+        self._failures = 0 if self._session.take_let_in() else self._failures + 1
+        return RETRY(self._failures)
+
+    def stopService(self) -> Deferred[None]:
+        """Close the connection, and abort it if the server does not close it as well."""
+        if self._factory.connection is not None:
+            self._factory.connection.close()
+        return super().stopService()
 
     def choose(self, camera: str) -> None:
         """Watch C{camera} from now on, and in connections to come."""
@@ -67,7 +80,7 @@ def explain(failure: Failure, server: str) -> str:
         return f"the host of {server} is not known: check the spelling, or use its IP address"
     if failure.check(ConnectionRefusedError):
         return f"nothing listens at {server}, is the server running?"
-    return f"{server}: {failure.getErrorMessage()}"
+    return f"{server}: {printable(failure.getErrorMessage())}"
 
 
 def is_final(failure: Failure) -> bool:

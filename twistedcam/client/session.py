@@ -76,6 +76,7 @@ class Session:
         self.newest: Frame | None = None
         self.received = self.dropped = self.broken = 0
         self.has_connected = False
+        self._was_let_in = False
         self._on_frame = on_frame
         self._on_failure = on_failure
         self._on_cameras = on_cameras
@@ -99,8 +100,14 @@ class Session:
         """A connection was made."""
         self.state, self.problem = CONNECTED, ""
         self.has_connected = True
+        self._was_let_in = False
         self._clock = ServerClock()
         self.forget()
+
+    def take_let_in(self) -> bool:
+        """Whether the last connection was let in: a frame or a pong came. False for each further call."""
+        was_let_in, self._was_let_in = self._was_let_in, False
+        return was_let_in
 
     def forget(self) -> None:
         """The next frame comes from another connection or camera: no frame is missing between."""
@@ -133,6 +140,7 @@ class Session:
 
     def pong(self, sent: float, clock: float) -> None:
         """The server answered the ping sent at C{sent}, in monotonic time, at C{clock} by its own clock."""
+        self._was_let_in = True
         self._clock.add(sent, clock, self.monotonic())
 
     def receive(self, payload: bytes) -> None:
@@ -151,6 +159,7 @@ class Session:
             self._clock = ServerClock()
         if self.newest is not None and self.newest.camera == frame.camera:
             self.dropped += max(0, frame.sequence - self.newest.sequence - 1)
+        self._was_let_in = True
         self.received += 1
         self.newest = frame
         self._meter.add(self.monotonic())

@@ -27,7 +27,7 @@ def load_object(payload: bytes) -> dict[str, Any]:
     except FieldError:
         raise
     except (ValueError, RecursionError) as error:
-        raise FieldError(f"not JSON: {error}") from None
+        raise FieldError(f"not JSON: {printable(str(error), MAX_TEXT)}") from None
     if not isinstance(found, dict):
         raise FieldError("JSON, but not an object")
     return found
