@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -114,6 +115,36 @@ class ParsingTests(SynchronousTestCase):
         for payload in bad:
             self.assertRaises(FieldError, parse_from_viewer, payload)
             self.assertRaises(FieldError, parse_from_server, payload)
+
+    def test_numbers_without_end(self) -> None:
+        """Integers of thousands of digits and numbers beyond a float are refused, or come back as they were."""
+        kinds = ("hello", "ping", "pong", "cameras", "challenge", "refused")
+        for number in ("9" * 60_000, "-" + "9" * 60_000, "1e400", "-1e400", "1e-400", "9" * 4300, "1" + "0" * 400):
+            for kind in kinds:
+                for name in ("fps", "sent", "clock", "camera", "again", "hat"):
+                    payload = f'{{"type":"{kind}","{name}":{number}}}'.encode()
+                    for parse in (parse_from_viewer, parse_from_server):
+                        self.check_refused_or_sent(parse, payload)
+
+    def check_refused_or_sent(self, parse: Callable[[bytes], Any], payload: bytes) -> None:
+        """C{payload} is a message that can be sent, unknown, or a FieldError whose text is short and prints."""
+        try:
+            message = parse(payload)
+        except FieldError as error:
+            self.assertTrue(str(error).isprintable() and len(str(error)) < 300, error)
+        else:
+            if message is not None:
+                to_json(message)
+
+    def test_deep(self) -> None:
+        """Nesting is refused at any depth that Python does not read, in every kind of field."""
+        for depth in (900, 1_100, 30_000):
+            for inner in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
+                for name in ("type", "camera", "sent", "hat"):
+                    payload = f'{{"{name}":{inner}}}'.encode()
+                    for parse in (parse_from_viewer, parse_from_server):
+                        self.check_refused_or_sent(parse, payload)
+                        self.check_refused_or_sent(parse, payload.replace(b"1}", b'"\\u0041"}', 1))
 
     def test_lone_surrogates(self) -> None:
         """Text that cannot be encoded is refused wherever it is: in a value, a key, or a field that nobody reads."""
