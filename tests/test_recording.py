@@ -90,6 +90,39 @@ class RecordingTests(TestCase):
                 made.add(Frame(JPEG, width=64, height=48, captured=-1e12))
             made.close()
 
+    def test_sizes_change(self) -> None:
+        """A stream may change the size of its pictures, as cameras and links do; each frame is in the file."""
+        for number, (height, width) in enumerate(((48, 64), (24, 32), (480, 640), (1, 1), (48, 64))):
+            self.recording.add(
+                stamp(encode_jpeg(np.zeros((height, width, 3), np.uint8)), "desk", number, float(number))
+            )
+        self.recording.close()
+        self.assertEqual(times(self.path), [0.0, 1.0, 2.0, 3.0, 4.0])
+
+    def test_damaged_pictures(self) -> None:
+        """Pictures that are cut off, or only a header, are written as they came, and harm none of the others."""
+        noise = np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8)
+        whole = stamp(encode_jpeg(noise), "desk", 0, 0.0).payload
+        header = whole.index(b"\xff\xda")
+        for number, end in enumerate((None, -2, -500, header + 14, header + 2, None)):
+            self.recording.add(Frame(whole[:end], width=64, height=48, captured=float(number)))
+        self.recording.close()
+        self.assertEqual(self.recording.frames, 6)
+        import av
+
+        with av.open(self.path) as container:
+            packets = [packet for packet in container.demux() if packet.size]
+        self.assertEqual([bytes(packet) for packet in (packets[0], packets[-1])], [whole, whole])
+
+    def test_odd_first_frame(self) -> None:
+        """A first frame of any proportions that a JPEG can have begins a recording, which later ones go on."""
+        for number, (height, width) in enumerate(((65_500, 1), (1, 65_500))):
+            made = Recording(self.path.replace("video", f"video{number}"), lambda: self.now)
+            made.add(stamp(encode_jpeg(np.zeros((height, width, 3), np.uint8)), "desk", 0, 0.0))
+            made.add(stamp(JPEG, "desk", 1, 1.0))
+            made.close()
+            self.assertEqual(made.frames, 2)
+
     def test_nothing(self) -> None:
         """Without a frame there is no file."""
         self.recording.close()

@@ -47,3 +47,10 @@ class FileNamesTests(SynchronousTestCase):
         for camera in ("../../etc/pass wd", "/etc/passwd", "..", ".hidden", "a\0b\n", "-rf", "\U00020000" * 200):
             name = self.name(camera)
             self.assertNotRegex(name, r"[/\s\0]|^[-.]")
+
+    def test_devices_of_windows(self) -> None:
+        """No name is that of a device on Windows, which the part before the first dot decides."""
+        for camera in ("con", "nul.x", "COM1.", "aux...", "com\u00b9.a", "prn:", "desk. "):
+            stem, _, rest = self.name(camera).partition(".")
+            self.assertRegex(stem, r"-\d{8}-\d{6}$")
+            self.assertEqual(rest, "jpg")

@@ -25,7 +25,8 @@ class FileNames:
     def new_path(self, frame: Frame, suffix: str) -> str:
         """A path for C{frame} that ends with C{suffix}."""
         # Letters of other scripts take up to four bytes, and a name has room for 255.
-        camera = "".join(c if c.isalnum() or c in "-_." else "-" for c in frame.camera).lstrip("-.")
+        # With a dot the names of devices on Windows would remain: nul.x-1.jpg is nul.
+        camera = "".join(c if c.isalnum() or c == "_" else "-" for c in frame.camera).lstrip("-")
         camera = camera[:_MAX_CAMERA] or "snapshot"
         at = time.strftime("%Y%m%d-%H%M%S", time.localtime(self._now()))
         start = os.path.join(self._folder, f"{camera}-{at}")
