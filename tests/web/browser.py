@@ -66,6 +66,16 @@ class Exchange(Protocol):
         assert self.transport is not None
         self.transport.write(self._request)
 
+    def write(self, data: bytes) -> None:
+        """Send more."""
+        assert self.transport is not None
+        self.transport.write(data)
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if not self.lost:  # Twisted's TLS cannot be aborted twice
+            self.transport.abortConnection()  # type: ignore[union-attr]
+
     def dataReceived(self, data: bytes) -> None:
         self.received += data
 
@@ -147,12 +157,15 @@ class WebTestCase(TestCase):
         """Send a request, without waiting for the answer."""
         lines = {"Host": f"127.0.0.1:{self.port}"} | {name.replace("_", "-"): text for name, text in headers.items()}
         text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        request = f"{method} {path} HTTP/1.1\r\n{text}\r\n".encode() + body
+        return await self.send_bytes(f"{method} {path} HTTP/1.1\r\n{text}\r\n".encode() + body)
+
+    async def send_bytes(self, request: bytes) -> Exchange:
+        """Connect and send these bytes, without waiting for an answer."""
         endpoint: Any = HostnameEndpoint(reactor, "127.0.0.1", self.port)
         if self.is_tls:
             endpoint = wrapClientTLS(CertificateOptions(verify=False), endpoint)
         exchange: Exchange = await endpoint.connect(Factory.forProtocol(lambda: Exchange(request)))
-        self.addCleanup(exchange.transport.abortConnection)  # type: ignore[union-attr]
+        self.addCleanup(exchange.abort)
         return exchange
 
     async def ask(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> Exchange:

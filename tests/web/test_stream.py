@@ -10,6 +10,7 @@ from zope.interface.verify import verifyClass
 
 from tests.processes import turn
 from tests.web.browser import Exchange, WebTestCase, frame
+from twistedcam.access.admission import Admission
 from twistedcam.access.share import load
 from twistedcam.encodings import ENCODING_JPEG
 from twistedcam.frame import Frame
@@ -94,9 +95,9 @@ class StreamTests(WebTestCase):
             self.hub.publish(frame(sequence, 100_000))
             await turn()
         (there,) = self.face.streams
-        there.end_if_stalled(reactor.seconds() + PROGRESS_SECONDS - 1)
-        self.assertTrue(self.hub.is_watched)
-        there.end_if_stalled(reactor.seconds() + PROGRESS_SECONDS + 1)
+        self.assertFalse(there.has_stalled(reactor.seconds() + PROGRESS_SECONDS - 1))
+        self.assertTrue(there.has_stalled(reactor.seconds() + PROGRESS_SECONDS + 1))
+        there.end()
         await self.until(lambda: not self.hub.is_watched)
         self.assertEqual(self.face.streams, set())
 
@@ -120,7 +121,7 @@ class StreamTests(WebTestCase):
         await self.serve()
         stream = await self.send("/stream/desk")
         await self.watched(self.hub)
-        for path in ("/stream", "/snapshot", "/stream/front%20door"):
+        for path in ("/stream", "/stream/front%20door"):
             answer = await self.ask(path)
             self.assertEqual(answer.status, 503)
             self.assertIn("retry-after", answer.head)
@@ -183,7 +184,7 @@ class SnapshotTests(WebTestCase):
             self.assertEqual(answer.status, 200)
             self.assertEqual(Frame.from_jpeg(answer.body).sequence, 7)
             self.assertIn("x-state: live", answer.head)
-        self.assertEqual((len(self.hub), self.admission.viewers.taken), (1, 0))
+        self.assertEqual((len(self.hub), self.admission.snapshots.taken), (1, 0))
 
     async def test_woken(self) -> None:
         """If the camera was not watched, or its newest picture is too old, a new one is waited for."""
@@ -196,7 +197,48 @@ class SnapshotTests(WebTestCase):
         self.hub.publish(frame(2))
         await self.until(lambda: answer.received)
         self.assertEqual(Frame.from_jpeg(answer.body).sequence, 2)
-        self.assertEqual((self.hub.is_watched, self.admission.viewers.taken), (False, 0))
+        self.assertFalse(self.hub.is_watched)
+        await self.until(lambda: not self.admission.snapshots.taken)
+
+    async def test_next(self) -> None:
+        """With max_age=0 it is the next picture: one that was taken after the request came."""
+        await self.serve()
+        self.hub.attach(RecordingSink())
+        self.hub.publish(frame(1))
+        answer = await self.send("/snapshot?max_age=0")
+        await self.until(lambda: len(self.hub) == 2)
+        self.clock.advance(0.5)
+        self.hub.publish(frame(2, ago=1))
+        await turn()
+        self.assertEqual(answer.received, b"")
+        self.hub.publish(frame(3, ago=0.2))
+        await self.until(lambda: answer.received)
+        self.assertEqual(Frame.from_jpeg(answer.body).sequence, 3)
+
+    async def test_full(self) -> None:
+        """Snapshots have places of their own, of which one network may hold half; viewers are not kept out."""
+        self.admission = Admission(self.clock, max_viewers=1, max_connections=32)
+        await self.serve()
+        waiting = [await self.send("/snapshot?max_age=0") for _ in range(2)]
+        await self.until(lambda: self.admission.snapshots.taken == 2)
+        answer = await self.ask("/snapshot")
+        self.assertEqual(answer.status, 503)
+        self.assertIn("retry-after", answer.head)
+        self.assertIn(b"your address has its share of them: the limit of 4 snapshots", answer.body)
+        await self.send("/stream")
+        await self.until(lambda: self.admission.viewers.taken)
+        self.assertFalse(any(snapshot.lost for snapshot in waiting))
+
+    async def test_stopped(self) -> None:
+        """When the service stops, those who wait for a picture are told so at once."""
+        await self.serve()
+        answer = await self.send("/snapshot")
+        await self.until(lambda: self.hub.is_watched)
+        self.addCleanup(self.face.startService)
+        self.face.stopService()
+        await self.until(lambda: answer.received)
+        self.assertEqual((answer.status, answer.body), (503, b"the server is stopping\n"))
+        self.assertEqual((self.face.snapshots, self.hub.is_watched), (set(), False))
 
     async def test_none(self) -> None:
         """If no picture comes, the answer says so after a while."""
@@ -206,7 +248,8 @@ class SnapshotTests(WebTestCase):
         self.clock.advance(SNAPSHOT_SECONDS + 1)
         await self.until(lambda: answer.received)
         self.assertEqual(answer.status, 503)
-        self.assertEqual((self.hub.is_watched, self.admission.viewers.taken), (False, 0))
+        self.assertFalse(self.hub.is_watched)
+        await self.until(lambda: not self.admission.snapshots.taken)
 
     async def test_leaving(self) -> None:
         """A client that does not wait for the picture leaves nothing behind."""

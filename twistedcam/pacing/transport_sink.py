@@ -17,7 +17,14 @@ from twistedcam.net import disable_nagle
 from twistedcam.pacing.tcp_link import TCPLink
 
 PROGRESS_SECONDS = 30.0
-_PORTION_BYTES = 32 * 1024
+PORTION_BYTES = 32 * 1024
+
+
+def socket_transport(transport: Any) -> Any:
+    """The socket's own transport under C{transport}, which may be TLS, PROXY or their like."""
+    while isinstance(transport, ProtocolWrapper):
+        transport = transport.transport
+    return transport
 
 
 @implementer(ISink, IPullProducer)
@@ -63,10 +70,7 @@ class TransportSink:
         self._alarm: IDelayedCall | None = None
         # A frame has been waiting for this viewer since then, by the clock.
         self.waiting_since: float | None = None
-        raw = transport
-        while isinstance(raw, ProtocolWrapper):  # TLS, PROXY and their like
-            raw = raw.transport
-        self._raw = raw
+        self._raw = raw = socket_transport(transport)
         disable_nagle(raw)  # or the end of a frame that follows a pong waits for the pong's delayed ACK: 40 ms
         self._link = TCPLink(raw.socket, clock.seconds) if hasattr(raw, "socket") else None
         # Half the cost of write(), which always waits for the reactor's next iteration. Only on a socket's own
@@ -138,7 +142,7 @@ class TransportSink:
     def _write_portion(self) -> None:
         # The transport copies what it is given: of a large frame, a stalled viewer holds no more than a portion for
         # itself alone.
-        portion, self._rest = self._rest[:_PORTION_BYTES], self._rest[_PORTION_BYTES:]
+        portion, self._rest = self._rest[:PORTION_BYTES], self._rest[PORTION_BYTES:]
         self._transport.write(bytes(portion))
 
     def close(self) -> None:

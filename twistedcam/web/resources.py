@@ -10,7 +10,6 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import IResource, Resource
@@ -18,17 +17,19 @@ from twisted.web.server import NOT_DONE_YET, Request
 from twisted.web.static import Data
 
 from twistedcam.access.admission import Admission, UnknownCameraError, find_camera
+from twistedcam.access.places import Places
 from twistedcam.camera_status import ICameraStatus
 from twistedcam.errors import NoRoomError
+from twistedcam.net import network_of
+from twistedcam.pacing.transport_sink import PROGRESS_SECONDS
 from twistedcam.rates import MAX_FPS
 from twistedcam.web.query import QueryError, hub_for, number
 from twistedcam.web.responses import DynamicResource, TextResource, busy
 from twistedcam.web.stream import STREAM_TYPE, Snapshot, Stream
 
-log = Logger()
-
 _MAX_AGE_SECONDS = 1.0
 _SWEEP_SECONDS = 1.0
+_STOPPING = "the server is stopping"
 _PAGE = {
     "": ("index.html", "text/html; charset=utf-8"),
     "page.js": ("page.js", "text/javascript; charset=utf-8"),
@@ -100,7 +101,8 @@ class Root(Resource):
 
 class WebService(Service):
     """
-    The viewers over HTTP; C{root} is the resource to serve, and C{streams} are those that are being sent.
+    The viewers over HTTP; C{root} is the resource to serve, C{streams} are those that are being sent, and C{snapshots}
+    those that wait for a picture.
 
     C{cameras} maps names to cameras, the first being the default; C{state} gives the content of C{/state}, and
     C{metrics} the type and content of C{/metrics} for an Accept header.
@@ -118,6 +120,7 @@ class WebService(Service):
         self._cameras = cameras
         self._admission = admission
         self.streams: set[Stream] = set()
+        self.snapshots: set[Snapshot] = set()
         self._sweep = LoopingCall(self._end_stalled)
         self._sweep.clock = clock
         self.root = self._make_root(state, metrics)
@@ -143,47 +146,56 @@ class WebService(Service):
         self._sweep.start(_SWEEP_SECONDS, now=False)
 
     def stopService(self) -> None:
-        """End all streams."""
+        """End all streams, and answer those who wait for a picture."""
         super().stopService()
         self._sweep.stop()
         for stream in tuple(self.streams):
             stream.end()
+        for snapshot in tuple(self.snapshots):
+            snapshot.give_up(_STOPPING)
 
-    def _take_place(self, request: Request) -> None:
-        """Take a viewer's place until C{request} is finished or its connection lost. Raises L{NoRoomError}."""
+    def _take(self, places: Places, request: Request) -> None:
+        """Take one of C{places} until the answer to C{request} has left. Raises L{NoRoomError}."""
         if not self.running:  # a login may have taken until now
-            raise NoRoomError("the server is stopping")
-        place = self._admission.viewers.take()
-        request.notifyFinish().addBoth(lambda result: place.release())
+            raise NoRoomError(_STOPPING)
+        host = getattr(request.getClientAddress(), "host", "")
+        channel: Any = request.channel  # a WebChannel
+        channel.hold(places.take(network_of(host)))
 
     def _stream(self, request: Request, camera: ICameraStatus) -> Any:
         hub, fps = hub_for(request, camera), number(request, "fps", 0, MAX_FPS, 0)
-        self._take_place(request)
+        self._take(self._admission.viewers, request)
         if request.method == b"HEAD":
             request.setHeader("Content-Type", STREAM_TYPE)
             return b""
         stream = Stream(request, hub, fps, self._clock)
         self.streams.add(stream)
-        count = self._admission.viewers.taken
-        log.info("viewer {peer} came to {camera}, {count} watching", peer=stream.peer, camera=camera.name, count=count)
+        self._log("viewer {peer} came to {camera}, {count} watching", stream, camera=camera.name)
         request.notifyFinish().addErrback(self._gone, stream)
         return NOT_DONE_YET
 
     def _gone(self, failure: Failure, stream: Stream) -> None:
         self.streams.discard(stream)
         stream.gone()
-        log.info("viewer {peer} gone, {count} watching", peer=stream.peer, count=self._admission.viewers.taken)
+        self._log("viewer {peer} gone, {count} watching", stream)
 
     def _snapshot(self, request: Request, camera: ICameraStatus) -> Any:
         hub, max_age = hub_for(request, camera), number(request, "max_age", 0, 3600, _MAX_AGE_SECONDS)
-        self._take_place(request)
-        Snapshot(request, hub, max_age, self._clock)
+        self._take(self._admission.snapshots, request)
+        snapshot = Snapshot(request, hub, max_age, self._clock, self.snapshots.discard)
+        if snapshot.is_waiting:
+            self.snapshots.add(snapshot)
         return NOT_DONE_YET
+
+    def _log(self, line: str, stream: Stream, **values: object) -> None:
+        self._admission.log.info(line, peer=stream.peer, count=self._admission.viewers.taken, **values)
 
     def _end_stalled(self) -> None:
         now = self._clock.seconds()
         for stream in tuple(self.streams):
-            stream.end_if_stalled(now)
+            if stream.has_stalled(now):
+                self._log(f"viewer {{peer}} ended: it took nothing for {PROGRESS_SECONDS:.0f} s", stream)
+                stream.end()
 
 
 def _page_file(name: str, kind: str) -> Data:

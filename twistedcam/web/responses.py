@@ -11,6 +11,9 @@ from twisted.web.server import Request
 
 from twistedcam.access.throttle import TooManyAttemptsError
 from twistedcam.errors import NoRoomError
+from twistedcam.text import printable
+
+_MAX_TEXT = 2000
 
 
 class TextResource(Resource):
@@ -21,7 +24,7 @@ class TextResource(Resource):
     def __init__(self, code: int, text: str, headers: dict[str, str] | None = None) -> None:
         super().__init__()
         self._code = code
-        self._text = text
+        self._text = printable(text, _MAX_TEXT)  # it may quote what was asked for
         self._headers = headers or {}
 
     def render(self, request: Request) -> bytes:
@@ -30,7 +33,7 @@ class TextResource(Resource):
         request.setHeader("Content-Type", "text/plain; charset=utf-8")
         for name, value in self._headers.items():
             request.setHeader(name, value)
-        return f"{self._text}\n".encode()
+        return body_for(request, f"{self._text}\n".encode())
 
 
 class DynamicResource(Resource):
@@ -46,7 +49,15 @@ class DynamicResource(Resource):
         """The content as of now."""
         kind, content = self._make(request)
         request.setHeader("Content-Type", kind)
+        return body_for(request, content)
+
+
+def body_for(request: Request, content: bytes) -> bytes:
+    """C{content}, or nothing if C{request} asks for the head alone, which tells its length."""
+    if request.method != b"HEAD":
         return content
+    request.setHeader("Content-Length", str(len(content)))
+    return b""
 
 
 def busy(reason: NoRoomError) -> TextResource:

@@ -7,7 +7,6 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import IResource, Resource
@@ -18,9 +17,8 @@ from twistedcam.access.admission import Admission
 from twistedcam.net import describe, is_local
 from twistedcam.text import printable
 from twistedcam.web.authenticators import RequestAuthenticator, authenticate
+from twistedcam.web.channel import WebChannel
 from twistedcam.web.responses import TextResource
-
-log = Logger()
 
 _MAX_BODY_BYTES = 4096
 _POLICY = (
@@ -39,6 +37,7 @@ _HEADERS = {
 class _Request(Request):
     """A request whose body is not read, and whose sender may be gone before it is answered."""
 
+    channel: WebChannel
     _is_gone = False
 
     def __repr__(self) -> str:
@@ -55,10 +54,11 @@ class _Request(Request):
             super().render(resrc)
 
     def gotLength(self, length: int | None) -> None:
-        if length is None or length > _MAX_BODY_BYTES:
-            self.channel.write(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n\r\n")
-            self.channel.loseConnection()
-        super().gotLength(length)
+        is_too_long = length is None or length > _MAX_BODY_BYTES
+        if is_too_long:
+            self.requestHeaders.removeHeader(b"expect")  # or "100 Continue" would follow
+            self.channel.refuse(b"413 Content Too Large")
+        super().gotLength(0 if is_too_long else length)
 
 
 class AuthenticatedSite(Site):
@@ -70,6 +70,7 @@ class AuthenticatedSite(Site):
     """
 
     noisy = False
+    protocol: Any = WebChannel
     requestFactory = _Request
 
     def __init__(
@@ -80,9 +81,9 @@ class AuthenticatedSite(Site):
         allow_origin: str = "",
         reactor: Any = None,
     ) -> None:
-        super().__init__(root, reactor=reactor)
+        super().__init__(root, reactor=reactor, timeout=None)  # L{WebChannel} has its own
         self._authenticator = authenticator
-        self._admission = admission
+        self.admission = admission
         self._allow_origin = allow_origin
 
     def acceptableProtocols(self) -> list[bytes]:
@@ -91,7 +92,8 @@ class AuthenticatedSite(Site):
     def log(self, request: http.Request) -> None:
         """Log refusals only: a page asks once a second, and viewers are logged elsewhere."""
         if request.code in (http.UNAUTHORIZED, http.FORBIDDEN):
-            log.info("{host} was refused: {code}", host=describe(request.getClientAddress()), code=request.code)
+            host = describe(request.getClientAddress())
+            self.admission.log.info("{host} was refused: {code}", host=host, code=request.code)
 
     def getResourceFor(self, request: Request) -> IResource:
         for name, value in _HEADERS.items():
@@ -116,7 +118,7 @@ class AuthenticatedSite(Site):
     async def _resource(self, request: Request) -> IResource:
         instead = None
         if self._authenticator is not None:
-            instead = await authenticate(self._authenticator, self._admission, request)
+            instead = await authenticate(self._authenticator, self.admission, request)
         found: IResource = super().getResourceFor(request) if instead is None else instead
         return found
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 from twisted.web import http
 from twisted.web.server import Request
 from zope.interface import implementer
@@ -15,10 +15,8 @@ from twistedcam.frame import BOUNDARY, Frame
 from twistedcam.hub import Hub, Outlet
 from twistedcam.interfaces import ISink
 from twistedcam.net import describe
-from twistedcam.pacing.transport_sink import PROGRESS_SECONDS, TransportSink
+from twistedcam.pacing.transport_sink import TransportSink
 from twistedcam.web.responses import TextResource
-
-log = Logger()
 
 SNAPSHOT_SECONDS = 10.0
 STREAM_TYPE = f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}"
@@ -46,13 +44,9 @@ class Stream:
         self._sink.stopProducing()
         self._hub.detach(self._outlet)
 
-    def end_if_stalled(self, now: float) -> None:
-        """End the connection if a frame has waited for it for L{PROGRESS_SECONDS}."""
-        if self._sink.has_stalled(now):
-            log.info(
-                "viewer {peer} ended: it took nothing for {seconds:.0f} s", peer=self.peer, seconds=PROGRESS_SECONDS
-            )
-            self.end()
+    def has_stalled(self, now: float) -> bool:
+        """Whether a frame has waited for it for L{PROGRESS_SECONDS<twistedcam.pacing.transport_sink>}."""
+        return self._sink.has_stalled(now)
 
     def end(self) -> None:
         """End the connection at once."""
@@ -64,27 +58,37 @@ class Stream:
 
 @implementer(ISink)
 class Snapshot:
-    """The answer to a request for one picture that is at most C{max_age} seconds old."""
+    """
+    The answer to a request for one picture, at most C{max_age} seconds old or taken after the request came.
 
-    def __init__(self, request: Request, hub: Hub, max_age: float, clock: IReactorTime) -> None:
+    C{on_end} is called with it when it C{is_waiting} no more: it was answered, or its connection is lost.
+    """
+
+    def __init__(
+        self, request: Request, hub: Hub, max_age: float, clock: IReactorTime, on_end: Callable[[Snapshot], None]
+    ) -> None:
+        self.is_waiting = True
         self._request = request
         self._hub = hub
         self._max_age = max_age
-        self._over = False
-        self._deadline: IDelayedCall = clock.callLater(SNAPSHOT_SECONDS, self._too_late)
+        self._clock = clock
+        self._came = clock.seconds()
+        self._on_end = on_end
+        late = "there is no picture yet, try again later"
+        self._deadline: IDelayedCall = clock.callLater(SNAPSHOT_SECONDS, self.give_up, late)
         self._outlet: Outlet | None = None
         request.notifyFinish().addErrback(lambda failure: self._end())
         self._outlet = hub.attach(self, f"http {describe(request.getClientAddress())}")
-        if self._over:  # the newest frame was fresh enough
+        if not self.is_waiting:  # the newest frame was fresh enough
             self._end()
 
     def may_begin(self) -> bool:
         """True until one frame has been sent."""
-        return not self._over
+        return self.is_waiting
 
     def begin(self, frame: Frame) -> None:
         """Answer with C{frame} if it is fresh enough."""
-        if (frame.age or 0.0) > self._max_age:
+        if (frame.age or 0.0) > max(self._max_age, self._clock.seconds() - self._came):
             return
         self._end()
         request = self._request
@@ -92,18 +96,20 @@ class Snapshot:
         request.setHeader("Content-Length", str(len(frame.payload)))
         request.setHeader("X-Timestamp", f"{frame.captured or 0.0:.6f}")
         request.setHeader("X-State", frame.state)
-        request.write(frame.payload)
+        if request.method != b"HEAD":
+            channel: Any = request.channel  # a WebChannel
+            channel.follow_with(frame.payload)
         request.finish()
 
-    def _too_late(self) -> None:
+    def give_up(self, reason: str) -> None:
+        """Answer that there is no picture, for C{reason}."""
         self._end()
-        self._request.render(
-            TextResource(http.SERVICE_UNAVAILABLE, "there is no picture yet, try again later", {"Retry-After": "1"})
-        )
+        self._request.render(TextResource(http.SERVICE_UNAVAILABLE, reason, {"Retry-After": "1"}))
 
     def _end(self) -> None:
-        self._over = True
+        self.is_waiting = False
         if self._deadline.active():
             self._deadline.cancel()
         if self._outlet is not None:
             self._hub.detach(self._outlet)
+        self._on_end(self)
