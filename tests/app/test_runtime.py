@@ -94,11 +94,23 @@ class PrepareTests(SynchronousTestCase):
             self.prepare()
             self.assertEqual(self.limits, expected)
 
+    def test_connection_limit(self) -> None:
+        """Some files are kept back for the process itself and its cameras, and a few connections are always left."""
+        for limit, cameras, expected in (
+            ((256, 256), 1, 220),
+            ((256, 4096), 3, 212),
+            ((16, 16), 1, 8),
+            ((65_536, 65_536), 1, 61_420),
+            ((-1, -1), 1, 61_420),
+        ):
+            self.limit = limit
+            self.assertEqual(runtime.connection_limit(cameras), expected)
+
     def test_without_limits(self) -> None:
         """A system without such limits is no error."""
         self.patch_module("resource", None)
         self.prepare()
-        self.assertEqual(self.limits, [])
+        self.assertEqual((self.limits, runtime.connection_limit(1)), ([], 500))
 
     def test_hangup(self) -> None:
         """SIGHUP ends the reactor as SIGTERM does."""

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import TestCase
 
 from twistedcam.access.share import load
+from twistedcam.app import service
 from twistedcam.app.config import make_config, parse_cameras
 from twistedcam.app.listener import StartError
 from twistedcam.app.service import Server
@@ -111,6 +113,22 @@ class StartTests(ServerTestCase):
         server = Server(dataclasses.replace(config, preview=True), self.reactor)
         self.patch(os, "environ", {})
         self.assertRaisesRegex(StartError, "^--preview: ", self.start, server)
+
+
+class FewFilesTests(ServerTestCase):
+    """A process that may not open as many files as viewers are asked for."""
+
+    async def test_warning(self) -> None:
+        """It says how many can watch, and what to do."""
+        self.patch(service, "connection_limit", lambda cameras: 220)
+        for viewers, lines in ((165, 0), (166, 1)):
+            with capturedLogs() as events:
+                server = self.make(http="off", open=True, max_viewers=viewers)
+                self.start(server)
+                await server.stopService()
+            told = [formatEvent(event) for event in events if event["log_level"] is LogLevel.warn]
+            self.assertEqual(len(told), lines)
+        self.assertIn("only 165 viewers can watch, not 166: raise the limit on open files (ulimit -n)", told)
 
 
 class WiringTests(ServerTestCase):

@@ -44,6 +44,22 @@ def _raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
+def connection_limit(cameras: int) -> int:
+    """
+    How many connections this process may have: its soft limit on open files, less what the rest of it needs.
+
+    That is 16 files, 4 for each of C{cameras}, and a sixteenth of all as a reserve; 8 connections are always left.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows, whose select() waits for at most 512 sockets
+        return 500
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if soft == resource.RLIM_INFINITY:
+        soft = _DESCRIPTORS
+    return max(8, soft - (16 + 4 * cameras + soft // 16))
+
+
 def _end_on_hangup(reactor: Any) -> None:
     hangup = getattr(signal, "SIGHUP", None)
     # Under nohup it is ignored, and has to stay ignored.

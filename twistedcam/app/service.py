@@ -10,12 +10,14 @@ from typing import Any
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IProtocolFactory
+from twisted.logger import Logger
 
 from twistedcam.access.admission import Admission
 from twistedcam.app.authentication import Authentication, prepare_authentication
 from twistedcam.app.config import Endpoint, ServerConfig
 from twistedcam.app.instructions import watch_commands, web_urls
 from twistedcam.app.listener import Listener
+from twistedcam.app.runtime import connection_limit
 from twistedcam.capture.service import Capture
 from twistedcam.capture.sources import Source
 from twistedcam.encodings import ENCODING_JPEG, ENCODINGS, SMALLER
@@ -25,6 +27,8 @@ from twistedcam.web import status
 from twistedcam.web.metrics import Metrics
 from twistedcam.web.resources import WebService
 from twistedcam.web.site import AuthenticatedSite
+
+log = Logger()
 
 
 class Server(MultiService):
@@ -51,7 +55,7 @@ class Server(MultiService):
         self._config = config
         self._reactor = reactor
         self._has_listeners = False
-        self._admission = Admission(reactor, config.max_viewers)
+        self._admission = Admission(reactor, config.max_viewers, connection_limit(len(config.cameras)))
         self._metrics = Metrics(reactor)
         self.cameras = {source.name: self._add_camera(source) for source in config.cameras}
         self._metrics.setServiceParent(self)
@@ -95,12 +99,19 @@ class Server(MultiService):
         """Add the listeners, when the server is started for the first time."""
         if self._has_listeners:
             return
+        self._warn_of_few_places()
         authentication = prepare_authentication(self._config.access)
         viewers = self._make_factory(authentication)
         self._add_tcp(viewers, authentication)
         if self._config.http is not None:
             self._add_http(self._config.http, authentication)
         self._has_listeners = True
+
+    def _warn_of_few_places(self) -> None:
+        limit, wanted = self._admission.viewers.limit, self._config.max_viewers
+        if limit < wanted:
+            line = "only {limit} viewers can watch, not {wanted}: raise the limit on open files (ulimit -n)"
+            log.warn(line, limit=limit, wanted=wanted)
 
     def _make_factory(self, authentication: Authentication) -> ViewerServerFactory:
         return ViewerServerFactory(
