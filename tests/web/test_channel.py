@@ -6,12 +6,15 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from twisted.internet import reactor
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IPullProducer
+from twisted.internet.protocol import Factory
 from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from zope.interface import implementer
 from zope.interface.verify import verifyClass
 
-from tests.processes import turn
+from tests.processes import ProcessTestCase, turn
 from tests.web.browser import Exchange, WebTestCase, frame
 from twistedcam.access.admission import Admission
 from twistedcam.access.connections import WAIT_SECONDS
@@ -22,6 +25,7 @@ from twistedcam.web import channel
 from twistedcam.web.responses import DynamicResource
 
 _LARGE = 8_000_000  # more than the buffers of the kernel hold
+_TWO_PORTS = r"(?s)listening on 127\.0\.0\.1:(\d+).*listening on 127\.0\.0\.1:(\d+)"
 
 
 class ChannelTestCase(WebTestCase):
@@ -230,3 +234,29 @@ class BackPressureTests(ChannelTestCase):
             self.assertEqual((head.status, head.body), (whole.status, b""))
             self.assertIn("content-length:", head.head)
         self.assertNotIn("HEAD", "".join(lines))
+
+
+class CrowdTests(ProcessTestCase):
+    """A crowd of strangers, and a server that may open few files."""
+
+    async def test_slow_heads(self) -> None:
+        """245 connections with half a request, where 256 files may be open, keep nobody out of either port."""
+        here = "tcp:0:interface=127.0.0.1"
+        options = ("--camera", "test", "--listen", here, "--http", here, "--auth", "memory:me:secret")
+        server = self.start("twistd", "-n", "camstream", *options, shell="ulimit -n 256")
+        ports = [int(port) for port in (await server.said(_TWO_PORTS)).groups()]
+        for _ in range(245):
+            connection = socket.create_connection(("127.0.0.1", ports[1]))
+            self.addCleanup(connection.close)
+            connection.sendall(b"GET / HTTP/1.1\r\n")
+        endpoint: Any = HostnameEndpoint(reactor, "127.0.0.1", ports[1])
+        request = b"GET /healthz HTTP/1.1\r\nAuthorization: Basic bWU6c2VjcmV0\r\nConnection: close\r\n\r\n"
+        answer: Exchange = await endpoint.connect(Factory.forProtocol(lambda: Exchange(request)))
+        while not answer.lost:
+            await turn()
+        self.assertEqual(answer.status, 200)
+        Path(self.folder, "password").write_text("secret\n")
+        login = ("--user", "me", "--password-file", "password", "--port", str(ports[0]))
+        viewer = self.twistd("camstream-client", "--headless", "--frames", "3", *login)
+        self.assertEqual(await viewer.ended, 0)
+        self.assertNotIn("Traceback", server.output)
