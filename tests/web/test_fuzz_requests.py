@@ -21,6 +21,7 @@ from twistedcam.encodings import ENCODING_JPEG
 from twistedcam.secret import Secret
 from twistedcam.testing import RecordingSink
 from twistedcam.web.authenticators import BasicAuthenticator, RequestAuthenticator, TokenAuthenticator
+from twistedcam.web.metrics import Metrics
 from twistedcam.web.resources import WebService
 from twistedcam.web.site import AuthenticatedSite
 
@@ -48,6 +49,7 @@ _REQUESTS = [
         "Transfer-Encoding: chunked\r\n",
         "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9\r\n",
         "Authorization: Basic bWU6c2VjcmV0\r\nAccept: application/openmetrics-text; version=1.0.0\r\n",
+        "Accept: \u20ac\r\n",
         "Cookie: a=b; twistedcam=x; =; c\r\nOrigin: http://other\r\n X: continued\r\n",
     )
 ]
@@ -81,9 +83,7 @@ class RequestFuzzTests(SynchronousTestCase):
         hub = cameras["desk"].hubs[ENCODING_JPEG]
         hub.attach(RecordingSink())
         hub.publish(frame(1))
-        self.face = WebService(
-            self.clock, cameras, self.admission, lambda: {}, lambda accept: ("text/plain", accept.encode())
-        )
+        self.face = WebService(self.clock, cameras, self.admission, dict, Metrics(self.clock).render)
         portal = make_portal([InMemoryUsernamePasswordDatabaseDontUse(me=b"secret")])
         kinds: tuple[RequestAuthenticator | None, ...] = (
             None,

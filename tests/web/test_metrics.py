@@ -49,3 +49,7 @@ class MetricsTests(WebTestCase):
         await self.serve()
         for accept in ("application/openmetrics-text; version=x", "text/plain; q=nan", "," * 5000, ";"):
             self.assertEqual((await self.ask("/metrics", Accept=accept)).status, 200, accept)
+        request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: \x80\r\n\r\n"
+        answer = await self.send_bytes(request)
+        await self.until(lambda: answer.lost)
+        self.assertEqual(answer.status, 200)

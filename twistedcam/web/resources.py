@@ -133,7 +133,9 @@ class WebService(Service):
             "stream": stream,
             "snapshot": snapshot,
             "state": DynamicResource(lambda request: ("application/json", json.dumps(state()).encode())),
-            "metrics": DynamicResource(lambda request: metrics(request.getHeader("accept") or "")),
+            "metrics": DynamicResource(
+                lambda request: metrics((request.getHeader(b"accept") or b"").decode("latin-1"))
+            ),
             "healthz": TextResource(http.OK, "ok"),
         }
         for path, resource in {**files, **leaves}.items():
@@ -196,6 +198,11 @@ class WebService(Service):
             if stream.has_stalled(now):
                 self._log(f"viewer {{peer}} ended: it took nothing for {PROGRESS_SECONDS:.0f} s", stream)
                 stream.end()
+
+
+def _accepted(request: Request) -> str:
+    """The Accept header; Twisted would decode it as UTF-8, which it need not be."""
+    return (request.getHeader(b"accept") or b"").decode("latin-1")
 
 
 def _page_file(name: str, kind: str) -> Data:
