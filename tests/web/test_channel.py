@@ -152,6 +152,22 @@ class BackPressureTests(ChannelTestCase):
         await self.until(lambda: not self.admission.snapshots.taken)
         await self.until(lambda: not len(self.admission.connections))
 
+    async def test_leaving_slowly(self) -> None:
+        """A slow reader gets its whole answer: its time for the next request begins when that has nearly arrived."""
+        await self.serve()
+        self.hub.attach(RecordingSink())
+        self.hub.publish(frame(1, 1_000_000))  # which fits into the kernel's usual queue
+        kept = await self.send_bytes(b"")
+        kept.transport.pauseProducing()  # type: ignore[union-attr]
+        kept.write(self.request("/snapshot?max_age=3600"))
+        await self.until(lambda: self.admission.snapshots.taken)
+        self.clock.advance(PROGRESS_SECONDS - 1)
+        await self.settle()
+        self.assertEqual(self.admission.snapshots.taken, 1)
+        kept.transport.resumeProducing()  # type: ignore[union-attr]
+        await self.until(lambda: len(kept.body) == len(frame(1, 1_000_000).payload))
+        await self.until(lambda: not self.admission.snapshots.taken)
+
     async def test_pipeline(self) -> None:
         """Pipelined requests are all answered, in their order, whatever they are."""
         await self.large_picture()

@@ -97,6 +97,19 @@ def drain_seconds(info: TCPInfo, bytes_per_second: int) -> float:
     return min(max(drain, _SHORTEST_WAIT_SECONDS), _LONGEST_WAIT_SECONDS)
 
 
+def keep_queue_short(handle: socket.socket, short: bool = True) -> None:
+    """Keep little of what was sent over C{handle} in the kernel's queue, or as much as usual; only TCP has one."""
+    if handle.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        # 0 restores the system's default.
+        level = LOW_WATER_BYTES if short else 0
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, level)
+    elif short:
+        # This cannot be undone: setting a size ends the system's automatic tuning.
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_SEND_BUFFER_BYTES)
+
+
 class TCPLink:
     """
     How much may be in flight to one viewer: the link is thin until proven fast.
@@ -111,8 +124,7 @@ class TCPLink:
     def __init__(self, handle: socket.socket, seconds: Callable[[], float]) -> None:
         self._socket = handle
         self._seconds = seconds
-        self._is_tcp = handle.family in (socket.AF_INET, socket.AF_INET6)
-        self._measures = self._is_tcp and sys.platform == "linux"
+        self._measures = handle.family in (socket.AF_INET, socket.AF_INET6) and sys.platform == "linux"
         self._clean = 0
         self._rate = WindowedMax(seconds())
         self._window = WindowedMax(seconds())
@@ -162,15 +174,7 @@ class TCPLink:
             self._keep_queue_short(False)
 
     def _keep_queue_short(self, short: bool) -> None:
-        if not self._is_tcp:
-            return
-        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            # 0 restores the system's default.
-            level = LOW_WATER_BYTES if short else 0
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, level)
-        elif short:
-            # This cannot be undone: setting a size ends the system's automatic tuning.
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_SEND_BUFFER_BYTES)
+        keep_queue_short(self._socket, short)
 
     def _info(self) -> TCPInfo | None:
         info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)

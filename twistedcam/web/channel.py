@@ -15,6 +15,7 @@ from twistedcam.access.connections import Connection
 from twistedcam.access.places import Place
 from twistedcam.errors import NoRoomError
 from twistedcam.net import describe
+from twistedcam.pacing.tcp_link import keep_queue_short
 from twistedcam.pacing.transport_sink import PORTION_BYTES, PROGRESS_SECONDS, socket_transport
 
 
@@ -78,6 +79,10 @@ class WebChannel(HTTPChannel):
 
     def connectionMade(self) -> None:
         super().connectionMade()
+        raw = socket_transport(self.transport)
+        if hasattr(raw, "socket"):
+            # Or a slow reader's time would begin while most of its answer is still in the kernel's queue.
+            keep_queue_short(raw.socket)
         try:
             host = getattr(self.transport.getPeer(), "host", "")
             self._entry = self._admission.connections.open(host, self._end)
