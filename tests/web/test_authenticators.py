@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
@@ -119,30 +118,75 @@ class BasicAuthenticatorTests(WebTestCase):
         self.assertIn(b"too many attempts to log in by this name, try again later", waiting[-1].body)
 
 
+class FakeCredential:
+    """A token that can be renewed."""
+
+    def __init__(self) -> None:
+        self.renew(bytes(range(32)))
+
+    def renew(self, fingerprint: bytes) -> None:
+        """Have a new token, and this fingerprint."""
+        self.fingerprint = fingerprint
+        self.token = web_token(make_secret())
+
+
 class TokenAuthenticatorTests(WebTestCase):
     """A link with a token."""
 
+    cookie = "__Host-twistedcam-0001020304050607"
+    wrong = "0" * 32
+
+    async def serve(self) -> None:
+        """Listen, with a token of its own."""
+        self.credential = FakeCredential()
+        self.authenticator = TokenAuthenticator(self.credential)
+        self.token = self.credential.token.reveal()
+        await super().serve()
+
     async def test_link(self) -> None:
-        """The link becomes a cookie and leaves the address; the token is a password, too; guesses are delayed."""
-        secret = web_token(make_secret())
-        self.authenticator, token = TokenAuthenticator(secret), secret.reveal()
+        """The link becomes a cookie and leaves the address; the token is a password, too."""
         await self.serve()
         self.assertEqual((await self.ask("/")).status, 401)
-        answer = await self.ask(f"/?key={token}&fps=5")
+        answer = await self.ask(f"/?key={self.token}&fps=5")
         self.assertEqual(answer.status, 303)
         self.assertIn("location: /?fps=5", answer.head)
-        for word in ("httponly", "secure", "samesite=lax"):
-            self.assertIn(word, answer.head)
-        self.assertIn("location: /evil.example/\r\n", (await self.ask(f"//evil.example/?key={token}")).head + "\r\n")
-        cookie = re.search(r"set-cookie: (twistedcam=\w+)", answer.head)
-        assert cookie is not None
-        self.assertEqual((await self.ask("/state", Cookie=cookie[1])).status, 200)
-        self.assertEqual((await self.ask("/state", Authorization=basic("anybody", token))).status, 200)
-        for guess in ("/?key=" + "0" * 32, "/?key=%ff"):
-            wrong = await self.send(guess)
-            while not wrong.received:
-                self.clock.advance(1)
-                await turn()
-            self.assertEqual(wrong.status, 403)
-            self.assertEqual(wrong.body, b"this link is invalid or has expired: ask for the current one\n")
-            self.assertIn("set-cookie: twistedcam=; path=/; max-age=0", wrong.head)
+        attributes = "path=/; max-age=2592000; secure; httponly; samesite=lax"
+        self.assertIn(f"set-cookie: {self.cookie.lower()}={self.token}; {attributes}\r\n", answer.head + "\r\n")
+        answer = await self.ask(f"//evil.example/?key={self.token}")
+        self.assertIn("location: /evil.example/\r\n", answer.head + "\r\n")
+        self.assertEqual((await self.ask("/state", Cookie=f"{self.cookie}={self.token}")).status, 200)
+        self.assertEqual((await self.ask("/state", Authorization=basic("anybody", self.token))).status, 200)
+
+    async def test_wrong(self) -> None:
+        """A wrong token is refused; a cookie with one is deleted, and nothing is said about cookies without one."""
+        await self.serve()
+        refusal = b"this link is invalid or has expired: ask for the current one\n"
+        for guess in (f"/?key={self.wrong}", "/?key=%ff"):
+            answer = await self.ask(guess, Cookie=f"__Host-twistedcam-ffffffffffffffff={self.token}")
+            self.assertEqual((answer.status, answer.body), (403, refusal))
+            self.assertNotIn("set-cookie", answer.head)
+        answer = await self.ask("/state", Cookie=f"{self.cookie}={self.wrong}")
+        self.assertEqual((answer.status, answer.body), (403, refusal))
+        self.assertIn(f"set-cookie: {self.cookie.lower()}=; path=/; max-age=0; secure; httponly", answer.head)
+
+    async def test_any_lets_in(self) -> None:
+        """A right token in the cookie, the link or the password is not beaten by wrong ones in the others."""
+        await self.serve()
+        good, bad = f"{self.cookie}={self.token}", f"{self.cookie}={self.wrong}"
+        answer = await self.ask(f"/?key={self.wrong}&fps=5", Cookie=good)
+        self.assertEqual(answer.status, 303)
+        self.assertIn("location: /?fps=5", answer.head)
+        self.assertIn(f"={self.token}; path=/", answer.head)
+        self.assertEqual((await self.ask(f"/?key={self.token}", Cookie=bad)).status, 303)
+        self.assertEqual((await self.ask("/state", Cookie=bad, Authorization=basic("me", self.token))).status, 200)
+        self.assertEqual((await self.ask("/state", Cookie=good, Authorization=basic("me", self.wrong))).status, 200)
+
+    async def test_renewed(self) -> None:
+        """When the key is renewed while the server runs, the old token is refused and the new one lets in."""
+        await self.serve()
+        old = self.token
+        self.credential.renew(bytes(reversed(range(32))))
+        new, cookie = self.credential.token.reveal(), "__Host-twistedcam-1f1e1d1c1b1a1918"
+        self.assertEqual((await self.ask("/state", Cookie=f"{self.cookie}={old}")).status, 401)
+        self.assertEqual((await self.ask(f"/?key={old}")).status, 403)
+        self.assertIn(f"set-cookie: {cookie.lower()}={new}; ", (await self.ask(f"/?key={new}")).head)

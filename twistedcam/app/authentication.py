@@ -67,13 +67,16 @@ class PasswordAuthentication(Authentication):
 
 
 class KeyAuthentication(Authentication):
-    """Viewers show the key of a shared camera, over TLS."""
+    """Viewers show the key of a shared camera, over TLS; browsers show a token derived from it."""
+
+    token: Secret
 
     def __init__(self, share: Share) -> None:
         super().__init__()
         self._share = share
         self.key = share.key
         self.token = web_token(share.secret)
+        self.fingerprint = share.fingerprint
 
     def over_tcp(self, factory: IProtocolFactory) -> IProtocolFactory:
         """TLS, with a refusal that viewers without TLS understand."""
@@ -89,7 +92,7 @@ class KeyAuthentication(Authentication):
 
     def make_authenticator(self) -> RequestAuthenticator:
         """A link that contains a token."""
-        return TokenAuthenticator(web_token(self._share.secret))
+        return TokenAuthenticator(self)
 
 
 def prepare_authentication(access: Access) -> Authentication:

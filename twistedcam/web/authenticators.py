@@ -17,7 +17,7 @@ from twistedcam.secret import Secret
 from twistedcam.web.responses import TextResource, busy
 from twistedcam.wire.messages import Hello
 
-COOKIE = "twistedcam"
+_KEY = b"key"  # of a link's query
 _COOKIE_SECONDS = 30 * 24 * 3600
 
 
@@ -87,48 +87,69 @@ class BasicAuthenticator:
         return None
 
 
+class TokenCredential(Protocol):
+    """What a browser shows in place of a key. Both may change while the server runs: the key may be renewed."""
+
+    @property
+    def token(self) -> Secret:
+        """See L{twistedcam.access.sharekey.web_token}."""
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of the server's certificate."""
+
+
 class TokenAuthenticator:
     """
     A link with a token, which becomes a cookie and is taken out of the address; programs may use it as the password.
 
-    See L{twistedcam.access.sharekey.web_token}.
+    Any of the three lets in, whatever the others are. The cookie is called after the certificate, because cookies know
+    no ports: servers on one host do not see or delete one another's.
     """
 
-    def __init__(self, token: Secret) -> None:
-        self.guard = TokenGuard(token)
-        self._token = token
+    def __init__(self, credential: TokenCredential) -> None:
+        self._credential = credential
+
+    @property
+    def guard(self) -> IGuard:
+        """A guard that checks the token of now."""
+        return TokenGuard(self._credential.token)
 
     def credentials(self, request: Request) -> Hello | None:
-        """The token of the link itself, else of the cookie, else of the password."""
-        shown = _key(request) or request.getCookie(COOKIE.encode()) or request.getPassword()
-        return Hello(password=Secret(shown.decode(errors="replace"))) if shown else None
+        """The right token, if it is the cookie, in the link or the password; otherwise a wrong one if there is any."""
+        shown = (request.getCookie(self._cookie()), *request.args.get(_KEY, []), request.getPassword())
+        tokens = [Secret(text.decode(errors="replace")) for text in shown if text]
+        right = self._credential.token
+        return Hello(password=right if right in tokens else tokens[0]) if tokens else None
 
     def ask(self, request: Request) -> IResource:
         """Ask for the token as a password."""
         return _unauthorized("this camera is shared by a link, which the server shows when it starts")
 
     def deny(self, request: Request, reason: str) -> IResource:
-        """Refuse, and delete the cookie: a page that is still open would go on failing, and delay a good link."""
-        request.addCookie(COOKIE, b"", path=b"/", max_age=b"0", secure=True)
+        """Refuse, and delete a cookie that does not let in: a page that is still open would go on failing."""
+        if request.getCookie(self._cookie()) is not None:
+            self._set_cookie(request, "", 0)
         return TextResource(http.FORBIDDEN, reason)
 
     def redirect(self, request: Request) -> IResource | None:
         """A redirect to the same address without the token, which becomes a cookie."""
-        if not _key(request):
+        if _KEY not in request.args:
             return None
-        rest = {name: values for name, values in request.args.items() if name != b"key"}
+        rest = {name: values for name, values in request.args.items() if name != _KEY}
         query = f"?{urlencode(rest, doseq=True)}" if rest else ""
         path = "/" + request.path.decode("ascii", "replace").lstrip("/")  # "//" would lead to another server
-        age = str(_COOKIE_SECONDS)
-        request.addCookie(
-            COOKIE, self._token.reveal(), path=b"/", max_age=age, secure=True, httpOnly=True, sameSite="lax"
-        )
+        self._set_cookie(request, self._credential.token.reveal(), _COOKIE_SECONDS)
         return TextResource(http.SEE_OTHER, "the address without the key", {"Location": path + query})
 
+    def _cookie(self) -> bytes:
+        # Browsers take a cookie of this prefix only over TLS, and from no other host: not from a subdomain either.
+        return b"__Host-twistedcam-%s" % self._credential.fingerprint.hex()[:16].encode()
 
-def _key(request: Request) -> bytes:
-    found: bytes = request.args.get(b"key", [b""])[0]
-    return found
+    def _set_cookie(self, request: Request, value: str, seconds: int) -> None:
+        request.addCookie(
+            self._cookie(), value, path=b"/", max_age=str(seconds), secure=True, httpOnly=True, sameSite="lax"
+        )
 
 
 def _unauthorized(reason: str) -> TextResource:
