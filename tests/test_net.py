@@ -18,9 +18,10 @@ class DescribeTests(SynchronousTestCase):
     """Addresses as text."""
 
     def test_describe(self) -> None:
-        """IPv6 hosts are in brackets, and a local socket is its path."""
+        """IPv6 hosts are in brackets, a port that is not known is left out, and a local socket is its path."""
         self.assertEqual(describe(IPv4Address("TCP", "10.0.0.1", 99)), "10.0.0.1:99")
         self.assertEqual(describe(IPv6Address("TCP", "::1", 99)), "[::1]:99")
+        self.assertEqual(describe(IPv6Address("TCP", "::1", 0)), "::1")
         self.assertEqual(describe(UNIXAddress("/run/cam")), "/run/cam")
 
 

@@ -34,11 +34,14 @@ class OptionTests(SynchronousTestCase):
     def test_all(self) -> None:
         """Each option reaches the configuration."""
         words = "-c test -c desk=/dev/video2 -l unix:a --listen unix:b --http off --size 640x480 -w 160 -r 10 -q 90"
+        words += " --allow-host a.example --allow-host b.example --trusted-proxy 127.0.0.1 --trusted-proxy 10.0.0.0/8"
         config = self.parse(*words.split(), *["-m", "3", "--allow-origin", "*", "--auth", "memory:me:secret"]).config
         self.assertEqual([source.name for source in config.cameras], ["test", "desk"])
         self.assertEqual([endpoint.description for endpoint in config.listen], ["unix:a", "unix:b"])
         self.assertEqual((config.mode.size, config.settings), ((640, 480), Settings(160, 10, 90)))
         self.assertEqual((config.http, config.max_viewers, config.allow_origin), (None, 3, "*"))
+        self.assertEqual(config.allow_hosts, ("a.example", "b.example"))
+        self.assertEqual(list(map(str, config.trusted_proxies)), ["127.0.0.1/32", "10.0.0.0/8"])
         self.assertIsInstance(config.access, Passwords)
 
     def test_refused(self) -> None:
@@ -47,6 +50,8 @@ class OptionTests(SynchronousTestCase):
             (("--quality", "101"), "--quality: '101' is not a whole number from 1 to 100"),
             (("--camera", "missing.mp4"), "--camera: there is no video file 'missing.mp4'"),
             (("--listen", "tcp"), "--listen: 'tcp' is not a server endpoint"),
+            (("--allow-host", "a:1"), "--allow-host: 'a:1' is not a host name"),
+            (("--trusted-proxy", "here"), "--trusted-proxy: 'here' is not an IP address or network"),
             (("--auth", "nonsense"), "--auth: 'nonsense' is not recognized"),
             (("--share", "--open"), "--share and --open cannot be combined"),
         ):

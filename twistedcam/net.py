@@ -27,10 +27,12 @@ def disable_nagle(transport: Any) -> None:
 
 
 def describe(address: Any) -> str:
-    """An address as people write it."""
+    """An address as people write it, without a port if it is 0: that of a proxy's client is not known."""
     host = getattr(address, "host", None)
     if host is None:
         return os.fsdecode(getattr(address, "name", None) or b"a local socket")
+    if not address.port:
+        return str(host)
     return f"[{host}]:{address.port}" if ":" in host else f"{host}:{address.port}"
 
 

@@ -26,7 +26,8 @@ class Options(GroupedOptions, AuthOptionMixin):
 
     groups = {
         "Cameras": ("camera", "size", "width", "fps", "quality"),
-        "Serving": ("listen", "http", "codec", "max-viewers", "allow-origin", "preview"),
+        "Serving": ("listen", "http", "codec", "max-viewers", "preview"),
+        "Web": ("allow-origin", "allow-host", "trusted-proxy"),
         "Access": ("share", "renew", "state-dir", "auth", "help-auth", "help-auth-type", "open"),
     }
 
@@ -59,6 +60,8 @@ class Options(GroupedOptions, AuthOptionMixin):
         self["camera"] = []
         self["listen"] = []
         self["auth"] = []
+        self["allow-host"] = []
+        self["trusted-proxy"] = []
         self["http"] = None
 
     def opt_camera(self, source: str) -> None:
@@ -76,6 +79,14 @@ class Options(GroupedOptions, AuthOptionMixin):
     def opt_http(self, description: str) -> None:
         """A server endpoint string for HTTP, or off. [default: tcp:8080:interface=127.0.0.1, with --share tcp:8080]"""
         self["http"] = description
+
+    def opt_allow_host(self, name: str) -> None:
+        """Answer web requests for this host name too, where nobody has to log in; repeatable."""
+        self["allow-host"].append(name)
+
+    def opt_trusted_proxy(self, address: str) -> None:
+        """Believe the proxy at this IP address or network (10.0.0.0/8) for whom it asks; repeatable."""
+        self["trusted-proxy"].append(address)
 
     def opt_auth(self, description: str) -> None:
         """Ask for names and passwords: file:PATH with lines of name:password; --help-auth lists others; repeatable."""

@@ -60,6 +60,17 @@ class ConnectionsTests(SynchronousTestCase):
         self.assertNotIn("alone", self.ended)
         self.assertEqual(len(self.ended), 7)
 
+    def test_shared_address(self) -> None:
+        """Connections from the address of a proxy are no crowd: they do not make room for one elsewhere."""
+        self.connections.is_shared = "10.0.0.9".__eq__
+        for number in range(2):
+            self.open(f"proxy {number}", "10.0.0.9")
+        self.open("alone", "10.0.0.2")
+        for number in range(10):
+            self.open(f"crowd {number}")
+        self.assertEqual(self.ended[:2], ["proxy 0", "crowd 0"])
+        self.assertNotIn("proxy 1", self.ended)
+
     def test_kept_up_crowd(self) -> None:
         """However a crowd comes back, one connection elsewhere is left alone for its ten seconds."""
         self.open("alone", "10.0.0.2")

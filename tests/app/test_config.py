@@ -74,6 +74,20 @@ class ValueTests(ConfigTestCase):
         """The size is one for devices, which are asked for their own JPEGs if pictures are not resized."""
         self.assertEqual(self.make(size="1280x720", width=0).mode, Mode((1280, 720), 0.0, as_jpeg=True))
 
+    def test_web(self) -> None:
+        """Origins, host names and networks are written in the way in which requests have them."""
+        for text, origin in (
+            ("*", "*"),
+            ("null", "null"),
+            ("HTTP://Dash.example:80/", "http://dash.example"),
+            ("https://dash.example:8443", "https://dash.example:8443"),
+        ):
+            self.assertEqual(self.make(allow_origin=text).allow_origin, origin)
+        names = self.make(allow_host=["Cam.Example.", "b\u00fccher.example", "my_cam"]).allow_hosts
+        self.assertEqual(names, ("cam.example", "xn--bcher-kva.example", "my_cam"))
+        networks = self.make(trusted_proxy=["10.0.0.0/8", "::1"]).trusted_proxies
+        self.assertEqual(list(map(str, networks)), ["10.0.0.0/8", "::1/128"])
+
     def test_wrong_values(self) -> None:
         """The error names the option, and says what to write instead."""
         for name, value, message in (
@@ -95,8 +109,16 @@ class ValueTests(ConfigTestCase):
             ("http", 8080, "--http: 8080 is not a string"),
             ("listen", 5, "--listen: 5 is not a string"),
             ("listen", ["unix:a", 5], "--listen: 5 is not a string"),
+            ("allow_origin", "cam.example", "--allow-origin: 'cam.example' is not an origin, write it like http://"),
+            ("allow_origin", "http://cam.example/page", "--allow-origin: 'http://cam.example/page' is not an origin"),
+            ("allow_host", "http://cam.example", "--allow-host: 'http://cam.example' is not a host name, write it "),
+            ("allow_host", ["a.example", "cam.example:8080"], "without scheme, port or path, like cam.example"),
+            ("allow_host", "", "--allow-host: '' is not a host name"),
+            ("trusted_proxy", "proxy.example", "--trusted-proxy: 'proxy.example' is not an IP address or network, wri"),
+            ("trusted_proxy", "10.0.0.1/8", "--trusted-proxy: 10.0.0.1/8 has host bits set, write it like 127.0.0.1"),
+            ("trusted_proxy", 5, "--trusted-proxy: 5 is not a string"),
             ("auth", 5, "--auth: 5 is not a string"),
-            ("colour", "red", "--colour: there is no such option; there are --allow-origin, --auth"),
+            ("colour", "red", "--colour: there is no such option; there are --allow-host, --allow-origin, --auth"),
         ):
             self.assertIn(message, self.refused(**{name: value}))
 

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import TestCase
@@ -153,6 +154,28 @@ class WiringTests(ServerTestCase):
         server = self.make(http="off", open=True)
         self.start(server)
         self.assertIsInstance(self.reactor.tcpServers[0][1], ViewerServerFactory)
+        await server.stopService()
+
+    async def test_web(self) -> None:
+        """The web server knows the names and the origin that were given, and all connections the proxies."""
+        server = self.make(
+            open=True, allow_host="cam.example", allow_origin="http://a.example", trusted_proxy="10.0.0.1"
+        )
+        self.start(server)
+        site = self.reactor.tcpServers[-1][1]
+        for head, code in (
+            ("Host: cam.example", 200),
+            ("Host: evil.example", 421),
+            ("Sec-Fetch-Site: cross-site\r\nReferer: http://a.example/", 200),
+            ("Sec-Fetch-Site: cross-site\r\nReferer: http://b.example/", 403),
+        ):
+            transport = StringTransport(peerAddress=IPv4Address("TCP", "10.0.0.1", 4711))
+            connection: Any = site.buildProtocol(transport.getPeer())
+            connection.makeConnection(transport)
+            connection.dataReceived(f"GET /healthz HTTP/1.0\r\n{head}\r\n\r\n".encode())
+            self.assertEqual(transport.value().split()[1], str(code).encode(), head)
+        self.assertTrue(server._admission.connections.is_shared("10.0.0.1"))
+        self.assertFalse(server._admission.connections.is_shared("10.0.0.2"))
         await server.stopService()
 
     def test_cameras(self) -> None:

@@ -27,6 +27,8 @@ from twistedcam.hub import Hub
 from twistedcam.rates import Meter
 from twistedcam.web import metrics, status
 from twistedcam.web.authenticators import RequestAuthenticator
+from twistedcam.web.hosts import Hosts
+from twistedcam.web.proxies import Proxies
 from twistedcam.web.resources import WebService
 from twistedcam.web.site import AuthenticatedSite
 
@@ -129,6 +131,7 @@ class WebTestCase(TestCase):
         self.admission = Admission(self.clock)
         self.authenticator: RequestAuthenticator | None = None
         self.origin = ""
+        self.hosts, self.proxies = Hosts(), Proxies()
         self.wrap: Callable[[Any], Any] = lambda factory: factory
         self.is_tls = False
         self.metrics = metrics.Metrics(self.clock)
@@ -147,8 +150,10 @@ class WebTestCase(TestCase):
             self.metrics.render,
         )
         self.face.startService()
-        site = self.wrap(AuthenticatedSite(self.face.root, self.authenticator, self.admission, self.origin, reactor))
-        port: Any = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
+        site = AuthenticatedSite(
+            self.face.root, self.authenticator, self.admission, self.origin, reactor, self.hosts, self.proxies
+        )
+        port: Any = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(self.wrap(site))
         self.port = port.getHost().port
         self.addCleanup(port.stopListening)
         self.addCleanup(self.face.stopService)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
 from tests.web.browser import WebTestCase
+from twistedcam.access.guards import PasswordGuard, make_portal
+from twistedcam.web.authenticators import BasicAuthenticator
+from twistedcam.web.hosts import Hosts
+from twistedcam.web.proxies import Proxies, read_network
 
 
 class SiteTests(WebTestCase):
@@ -46,18 +52,73 @@ class SiteTests(WebTestCase):
         self.assertNotIn("SESAME", "".join(lines))
 
     async def test_rebinding(self) -> None:
-        """A page elsewhere whose name was made to resolve to this machine is refused (DNS rebinding)."""
+        """Without a login, a page elsewhere whose name was made to resolve to this machine is refused."""
+        self.hosts = Hosts(["cam.example"])
         await self.serve()
-        for name in (
-            "evil.example",
-            "evil.example:8080",
-            "127.0.0.1.evil.example",
-            "10.0.0.1",
-            "localhost.evil.example",
-        ):
-            self.assertEqual((await self.ask("/state", Host=name)).status, 421, name)
-        for name in ("localhost", "127.0.0.1:80", "[::1]:80", "LOCALHOST:8080", "cam.localhost"):
+        for name in ("evil.example:8080", "127.0.0.1.evil.example"):
+            for path in ("/state", "/", "/nothing"):
+                answer = await self.ask(path, Host=name)
+                self.assertEqual(answer.status, 421, name)
+            self.assertIn(b"this server does not know itself as " + name.partition(":")[0].encode(), answer.body)
+        for name in ("localhost.", "10.0.0.1:80", "[::1]:80", "Cam.example:8080"):
             self.assertEqual((await self.ask("/state", Host=name)).status, 200, name)
+
+    async def test_rebinding_is_no_matter_with_a_login(self) -> None:
+        """Where viewers have to log in, a server may be asked for by any name; the page there has no password."""
+        self.authenticator = BasicAuthenticator(PasswordGuard(make_portal([])))
+        await self.serve()
+        self.assertEqual((await self.ask("/state", Host="any.example")).status, 401)
+
+    async def test_malformed_hosts(self) -> None:
+        """A Host header that is malformed or comes twice is refused, with a login too."""
+        for authenticator in (None, BasicAuthenticator(PasswordGuard(make_portal([])))):
+            self.authenticator = authenticator
+            await self.serve()
+            self.assertEqual((await self.ask("/state", Host="a b")).status, 400)
+            self.assertEqual((await self.ask("/state", HOST="localhost")).status, 400)  # beside the one always sent
+
+    async def test_whole_uri(self) -> None:
+        """A request for a whole URI is for the host in it."""
+        await self.serve()
+        self.assertEqual((await self.ask("http://evil.example/state")).status, 421)
+        answer = await self.ask(f"http://127.0.0.1:{self.port}/state", Host="evil.example")
+        self.assertEqual(answer.status, 200)
+        self.assertIn(b'"cameras"', answer.body)
+
+    async def test_other_sites(self) -> None:
+        """A page of another site does not turn the camera on, nor learn who watches; a link to the page works."""
+        await self.serve()
+        for path in ("/stream", "/snapshot", "/?action=stream", "/?action=snapshot", "/state", "/metrics"):
+            answer = await self.ask(path, Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="no-cors", Sec_Fetch_Dest="image")
+            self.assertEqual(answer.status, 403, path)
+            self.assertEqual(answer.body.count(b"\n"), 1)
+        self.assertFalse(self.hub.is_watched)
+        link = await self.ask("/", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate", Sec_Fetch_Dest="document")
+        self.assertEqual(link.status, 200)
+        for path in ("/page.js", "/style.css", "/state"):
+            self.assertEqual((await self.ask(path, Sec_Fetch_Site="same-origin")).status, 200)
+
+    async def test_proxy(self) -> None:
+        """The client of a trusted proxy is shown by its own address, and delayed for its own failures only."""
+        self.proxies = Proxies([read_network("127.0.0.1")])
+        await self.serve()
+        await self.send("/stream", X_Forwarded_For="6.6.6.6, 203.0.113.7")
+        await self.until(lambda: self.hub.is_watched)
+        self.assertIn(b'"address": "http 203.0.113.7"', (await self.ask("/state")).body)
+
+        self.authenticator = BasicAuthenticator(
+            PasswordGuard(make_portal([InMemoryUsernamePasswordDatabaseDontUse(me=b"secret")]))
+        )
+        await self.serve()
+        wrong, good = (f"Basic {b64encode(text).decode()}" for text in (b"me:guess", b"me:secret"))
+        stranger, owner = "203.0.113.7", "203.0.113.8"
+        self.assertEqual((await self.ask("/state", Authorization=wrong, X_Forwarded_For=stranger)).status, 401)
+        self.assertEqual((await self.ask("/state", Authorization=good, X_Forwarded_For=owner)).status, 200)
+        late = await self.send("/state", Authorization=good, X_Forwarded_For=stranger)
+        self.assertEqual(late.received, b"")
+        self.clock.advance(0.5)
+        await self.until(lambda: late.received)
+        self.assertEqual(late.status, 200)
 
     async def test_other_origins(self) -> None:
         """Pages of an origin that is allowed may read what is served."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import NamedTuple
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -64,7 +65,12 @@ class Connections:
 
     A new connection is always taken if that is possible. In its place, one that waits is ended: of the network with the
     most connections that wait, the one that has waited longest.
+
+    C{is_shared} says whether many clients share an address, as behind a proxy: each connection from it counts as a
+    network of its own.
     """
+
+    is_shared: Callable[[str], bool] = staticmethod(lambda host: False)
 
     def __init__(self, clock: IReactorTime, limit: int, max_waiting: int) -> None:
         self.clock = clock
@@ -74,6 +80,7 @@ class Connections:
         # Of each network those that wait, in the order in which they began to; dictionaries serve as ordered sets.
         self._waiting: dict[str, dict[Connection, None]] = {}
         self._waiting_count = 0
+        self._numbers = count()
 
     def __len__(self) -> int:
         return len(self._all)
@@ -89,7 +96,8 @@ class Connections:
 
         Raises L{NoRoomError} if all connections that there may be have been let in.
         """
-        connection = Connection(self, network_of(host), end)
+        network = f"{host} {next(self._numbers)}" if self.is_shared(host) else network_of(host)
+        connection = Connection(self, network, end)
         if len(self._all) >= self._limit or self._waiting_count >= self.max_waiting:
             self._make_room()
         self._all.add(connection)

@@ -25,6 +25,9 @@ from twistedcam.encodings import ENCODING_JPEG, ENCODING_PICKLE
 from twistedcam.errors import CameraError, TwistedcamError
 from twistedcam.net import DEFAULT_PORT
 from twistedcam.rates import MAX_FPS
+from twistedcam.web.hosts import read_name
+from twistedcam.web.origins import read_origin
+from twistedcam.web.proxies import Network, read_network
 
 DEFAULT_LISTEN, SHARED_LISTEN = f"tcp:{DEFAULT_PORT}:interface=127.0.0.1", f"tcp:{DEFAULT_PORT}"
 DEFAULT_HTTP, SHARED_HTTP = "tcp:8080:interface=127.0.0.1", "tcp:8080"
@@ -79,7 +82,8 @@ class ServerConfig:
 
     The first of C{cameras} is the default one. Devices are asked for C{mode}, and pictures become frames by
     C{settings}. Viewers that never send a hello get C{silent_encoding}. C{http} is None if nothing is served over HTTP;
-    pages of C{allow_origin} may read what is.
+    pages of C{allow_origin} may have what is, requests for the host names C{allow_hosts} are answered, and
+    C{trusted_proxies} tell for whom they ask.
     """
 
     cameras: tuple[Source, ...]
@@ -91,6 +95,8 @@ class ServerConfig:
     silent_encoding: str = ENCODING_JPEG
     max_viewers: int = MAX_VIEWERS
     allow_origin: str = ""
+    allow_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     preview: bool = False
 
 
@@ -115,7 +121,9 @@ def make_config(reactor: Any, cameras: Sequence[Source], given: Mapping[str, Any
         settings=Settings(values["width"], values["fps"], values["quality"]),
         silent_encoding=values["codec"],
         max_viewers=values["max-viewers"],
-        allow_origin=values["allow-origin"] or "",
+        allow_origin=values["allow-origin"],
+        allow_hosts=values["allow-host"],
+        trusted_proxies=values["trusted-proxy"],
         preview=values["preview"],
     )
 
@@ -194,7 +202,9 @@ OPTIONS: Mapping[str, Option] = {
     "http": Option(None, _text),
     "codec": Option(ENCODING_JPEG, _codec),
     "max-viewers": Option(MAX_VIEWERS, _number(int, 1, 10**6)),
-    "allow-origin": Option(None, _text),
+    "allow-origin": Option("", lambda value: read_origin(_text(value))),
+    "allow-host": Option((), lambda value: tuple(map(read_name, _texts(value)))),
+    "trusted-proxy": Option((), lambda value: tuple(map(read_network, _texts(value)))),
     "preview": Option(False, _flag),
     "share": Option(False, _flag),
     "renew": Option(False, _flag),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +25,9 @@ from twistedcam.encodings import ENCODING_JPEG, ENCODINGS, SMALLER
 from twistedcam.hub import Hub
 from twistedcam.server.factory import ViewerServerFactory
 from twistedcam.web import status
+from twistedcam.web.hosts import Hosts
 from twistedcam.web.metrics import Metrics
+from twistedcam.web.proxies import Proxies
 from twistedcam.web.resources import WebService
 from twistedcam.web.site import AuthenticatedSite
 
@@ -56,6 +59,8 @@ class Server(MultiService):
         self._reactor = reactor
         self._has_listeners = False
         self._admission = Admission(reactor, config.max_viewers, connection_limit(len(config.cameras)))
+        self._proxies = Proxies(config.trusted_proxies)
+        self._admission.connections.is_shared = self._proxies.trusts
         self._metrics = Metrics(reactor)
         self.cameras = {source.name: self._add_camera(source) for source in config.cameras}
         self._metrics.setServiceParent(self)
@@ -139,7 +144,15 @@ class Server(MultiService):
         )
         face.setServiceParent(self)
         authenticator = authentication.make_authenticator()
-        site = AuthenticatedSite(face.root, authenticator, self._admission, self._config.allow_origin, self._reactor)
+        site = AuthenticatedSite(
+            face.root,
+            authenticator,
+            self._admission,
+            self._config.allow_origin,
+            self._reactor,
+            Hosts(self._config.allow_hosts, socket.gethostname()),
+            self._proxies,
+        )
         is_tls = bool(authentication.token) or endpoint.description.startswith("ssl:")
         instructions = partial(web_urls, is_tls=is_tls, token=authentication.token)
         # If another program has the default port, the camera can still be watched in the other ways.

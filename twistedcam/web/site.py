@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import IResource, Resource
@@ -14,10 +12,13 @@ from twisted.web.server import Request, Site
 from twisted.web.util import DeferredResource
 
 from twistedcam.access.admission import Admission
-from twistedcam.net import describe, is_local
+from twistedcam.net import describe
 from twistedcam.text import printable
 from twistedcam.web.authenticators import RequestAuthenticator, authenticate
 from twistedcam.web.channel import WebChannel
+from twistedcam.web.hosts import Hosts, requested_host
+from twistedcam.web.origins import Origins
+from twistedcam.web.proxies import Proxies
 from twistedcam.web.responses import TextResource
 
 _MAX_BODY_BYTES = 4096
@@ -65,8 +66,8 @@ class AuthenticatedSite(Site):
     """
     A web site that answers a request only after C{authenticator} and C{admission} have let it in.
 
-    Without an authenticator everybody is answered. Pages of the origin C{allow_origin}, or of all with "*", may read
-    what is served.
+    Without an authenticator everybody is answered who asks for one of C{hosts}. Pages of the origin C{allow_origin}, or
+    of all with "*", may have what is served. The address of a request is that of the client behind C{proxies}.
     """
 
     noisy = False
@@ -80,11 +81,16 @@ class AuthenticatedSite(Site):
         admission: Admission,
         allow_origin: str = "",
         reactor: Any = None,
+        hosts: Hosts | None = None,
+        proxies: Proxies | None = None,
     ) -> None:
         super().__init__(root, reactor=reactor, timeout=None)  # L{WebChannel} has its own
         self._authenticator = authenticator
         self.admission = admission
         self._allow_origin = allow_origin
+        self._origins = Origins(allow_origin)
+        self._hosts = hosts or Hosts()
+        self._proxies = proxies or Proxies()
 
     def acceptableProtocols(self) -> list[bytes]:
         return [b"http/1.1"]  # a stream takes its connection for itself
@@ -96,18 +102,33 @@ class AuthenticatedSite(Site):
             self.admission.log.info("{host} was refused: {code}", host=host, code=request.code)
 
     def getResourceFor(self, request: Request) -> IResource:
+        request.client = self._proxies.client_of(request)  # what getClientAddress returns
+        self._set_headers(request)
+        refusal = self._refusal(request)
+        return self._authenticated(request) if refusal is None else refusal
+
+    def _set_headers(self, request: Request) -> None:
         for name, value in _HEADERS.items():
             request.setHeader(name, value)
         if self._allow_origin:
             request.setHeader("Access-Control-Allow-Origin", self._allow_origin)
         request.setHeader("Cross-Origin-Resource-Policy", "cross-origin" if self._allow_origin else "same-origin")
+
+    def _refusal(self, request: Request) -> IResource | None:
+        """The answer to a request that is refused whoever has sent it, otherwise None."""
         if request.method not in (b"GET", b"HEAD"):
             return TextResource(http.NOT_ALLOWED, "only GET and HEAD are answered here", {"Allow": "GET, HEAD"})
-        if not _names_this_machine(request):
-            # DNS rebinding: a page elsewhere, whose name was made to resolve to this machine, could read the camera.
-            advice = "open http://localhost or http://127.0.0.1, and let a proxy send that as the Host"
-            return TextResource(421, f"this camera can be watched from this machine only: {advice}")
-        return self._authenticated(request)
+        try:
+            host = requested_host(request)
+        except ValueError as error:
+            return TextResource(http.BAD_REQUEST, str(error))
+        if self._authenticator is None and not self._hosts.admits(host):
+            name = printable(host, 100)
+            advice = f"start it with --allow-host {name} if that is its name, or use its IP address"
+            return TextResource(421, f"this server does not know itself as {name}: {advice}")
+        if not self._origins.admits(request):
+            return TextResource(http.FORBIDDEN, "a page of another site asked for this: allow it by --allow-origin")
+        return None
 
     def _authenticated(self, request: Request) -> IResource:
         resource = Deferred.fromCoroutine(self._resource(request))
@@ -126,17 +147,3 @@ class AuthenticatedSite(Site):
 def _cancelled(failure: Failure) -> IResource:
     failure.trap(CancelledError)
     return TextResource(http.SERVICE_UNAVAILABLE, "the connection was lost")  # which L{_Request} does not send
-
-
-def _names_this_machine(request: Request) -> bool:
-    """Whether a request that came to one of this machine's own addresses asks for it by one of its own names."""
-    here: IAddress = request.getHost()
-    if not is_local(here) or not hasattr(here, "host"):
-        return True
-    name = request.getRequestHostname().decode("ascii", "replace").strip("[]").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -1,0 +1,84 @@
+"""Which host a request is for, and the names by which a server without a login is asked for: see DNS rebinding."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote_to_bytes
+
+from twisted.web.server import Request
+
+from twistedcam.net import parse_ip
+
+_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_HOST = re.compile(r"(?:\[(?P<literal>[^\[\]]+)\]|(?P<name>[^\[\]:]*))(?::[0-9]*)?")
+_ABSOLUTE = re.compile(rb"https?://([^/?#]*)([^?#]*)", re.IGNORECASE)
+
+
+class Hosts:
+    """
+    The names of a server: C{allowed}, those of the machine called C{machine}, and all that mean "this machine".
+
+    A page elsewhere, whose name was made to resolve to this machine, could otherwise read what is served here (DNS
+    rebinding). That takes a name: requests for an IP address are always admitted.
+    """
+
+    def __init__(self, allowed: Iterable[str] = (), machine: str = "") -> None:
+        self._names = {"localhost", *allowed}
+        try:
+            name = read_name(machine)
+        except ValueError:  # many systems take any text for a name
+            return
+        short = name.partition(".")[0]
+        self._names |= {name, short, f"{short}.local"}
+
+    def admits(self, host: str) -> bool:
+        """Whether C{host}, a name or an address as L{requested_host} returns it, is one of this server."""
+        return not host or host in self._names or host.endswith(".localhost") or _is_ip(host)
+
+
+def read_name(text: str) -> str:
+    """The host name C{text} as requests have it: lower case, punycode, no dot at the end. Raises ValueError."""
+    try:
+        name = text.encode("idna").decode().lower().removesuffix(".")
+    except UnicodeError:
+        name = ""
+    if len(name) > 253 or not _NAME.fullmatch(name):
+        raise ValueError(f"{text!r:.300} is not a host name, write it without scheme, port or path, like cam.example")
+    return name
+
+
+def requested_host(request: Request) -> str:
+    """
+    The name or IP address that C{request} is for, in lower case; empty if it names none, as in HTTP/1.0.
+
+    A request for a whole URI, as proxies send it, becomes one for the path in it. Raises ValueError.
+    """
+    hosts = request.requestHeaders.getRawHeaders(b"Host", [])
+    if len(hosts) > 1:
+        raise ValueError("a request has one Host header")
+    absolute = _ABSOLUTE.match(request.path)
+    if absolute is None:
+        return _read_host(hosts[0]) if hosts else ""
+    request.path = absolute[2] or b"/"
+    request.postpath = [unquote_to_bytes(part) for part in request.path[1:].split(b"/")]
+    return _read_host(absolute[1])
+
+
+def _read_host(text: bytes) -> str:
+    found = _HOST.fullmatch(text.decode("latin-1").lower())
+    literal, name = (found["literal"], found["name"]) if found else (None, "[")
+    if literal is not None and _is_ip(literal):
+        return literal
+    name = (name or "").removesuffix(".")
+    if literal is not None or (name and not _NAME.fullmatch(name)):
+        raise ValueError("the Host header is malformed")
+    return name
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        parse_ip(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,68 @@
+"""Which requests come from the pages of other sites, and which of those sites may have what is served."""
+
+from __future__ import annotations
+
+import re
+
+from twisted.web.server import Request
+
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@\s]+)(?=[/?#]|$)", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+ANY_ORIGIN = "*"
+
+
+class Origins:
+    """
+    Admits requests that no other site has made, or one of the origin C{allowed}; L{ANY_ORIGIN} stands for all.
+
+    Browsers tell what makes a request (Sec-Fetch-Site): to this machine and over TLS, but not in the clear to others.
+    """
+
+    def __init__(self, allowed: str = "") -> None:
+        self._allowed = allowed
+
+    def admits(self, request: Request) -> bool:
+        """Whether C{request} may be answered."""
+        is_allowed = self._allowed == ANY_ORIGIN or (bool(self._allowed) and _sender(request) == self._allowed)
+        return is_allowed or not _is_cross_site(request) or _is_link_to_page(request)
+
+
+def read_origin(text: str) -> str:
+    """The origin C{text} as browsers write it, "null" or L{ANY_ORIGIN}. Raises ValueError."""
+    if text in ("", "null", ANY_ORIGIN):
+        return text
+    if not _ORIGIN.fullmatch(text.removesuffix("/")):
+        raise ValueError(f"{text!r} is not an origin, write it like http://host:8123, or * for all")
+    return _origin_of(text)
+
+
+def _origin_of(url: str) -> str:
+    """The origin of C{url}, empty if it has none."""
+    found = _ORIGIN.match(url)
+    if found is None:
+        return ""
+    scheme, host = found[1].lower(), found[2].lower()
+    return f"{scheme}://{host.removesuffix(_DEFAULT_PORTS.get(scheme, ' '))}"
+
+
+def _sender(request: Request) -> str:
+    """The origin of the page that made C{request}. An image sends no Origin, but a Referer unless that is forbidden."""
+    origin = request.getHeader("origin")
+    if origin is not None:
+        return _origin_of(origin) or origin
+    return _origin_of(request.getHeader("referer") or "")
+
+
+def _is_cross_site(request: Request) -> bool:
+    site = request.getHeader("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")  # none: typed, or a bookmark
+    origin = request.getHeader("origin")
+    host = request.getHeader("host") or ""
+    return origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower())
+
+
+def _is_link_to_page(request: Request) -> bool:
+    """Whether somebody has followed a link to the page itself, which is then in view: an address, not an action."""
+    is_link = (request.getHeader("sec-fetch-mode"), request.getHeader("sec-fetch-dest")) == ("navigate", "document")
+    return is_link and request.path == b"/" and b"action" not in request.args

@@ -1,0 +1,96 @@
+"""Reverse proxies that are trusted to say for which client they ask."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IAddress
+from twisted.web.server import Request
+
+from twistedcam.net import parse_ip
+
+_MAX_HOPS = 20
+_NODE = re.compile(r"\[([^\[\]]+)\](?::[\w.-]+)?|([^:]+)(?::[\w.-]+)?|([^\[\]]+)")  # 1.2.3.4:5, [::1]:5, ::1
+_PAIR = r"\s*[\w!#$%&'*+.^`|~-]+=(?:\"[^\"\\]*\"|[^\s\";,]*)\s*"
+_ELEMENT = re.compile(rf"{_PAIR}(?:;{_PAIR})*;?\s*", re.ASCII)
+_FOR = re.compile(r"(?:^|;)\s*for=\"?([^\";]*)", re.IGNORECASE)
+
+Network = IPv4Network | IPv6Network
+
+
+class Proxies:
+    """
+    Tells who the client of a request is, which may come through C{trusted} proxies.
+
+    Only what a trusted proxy has added to X-Forwarded-For, or to Forwarded (RFC 7239), is believed: whatever a client
+    has sent stands before it. Where a proxy does not say, or the two headers contradict each other, the proxy itself is
+    the client.
+    """
+
+    def __init__(self, trusted: Iterable[Network] = ()) -> None:
+        self._trusted = tuple(trusted)
+
+    def trusts(self, host: str) -> bool:
+        """Whether a proxy is at the IP address C{host}; False for what is no IP address."""
+        try:
+            address = parse_ip(host)
+        except ValueError:
+            return False
+        return any(address in network for network in self._trusted)
+
+    def client_of(self, request: Request) -> IAddress:
+        """The address of the client that C{request} was first sent by; its port is 0 if a proxy has said it."""
+        peer: IAddress = request.channel.getPeer()
+        host = getattr(peer, "host", "")
+        if not self.trusts(host):
+            return peer
+        lists = (_elements(request, "X-Forwarded-For"), list(map(_for, _elements(request, "Forwarded"))))
+        found = {self._last_untrusted(host, hops) for hops in lists if hops}
+        client = found.pop() if len(found) == 1 else host
+        if client == host:
+            return peer
+        return IPv6Address("TCP", client, 0) if ":" in client else IPv4Address("TCP", client, 0)
+
+    def _last_untrusted(self, host: str, hops: Iterable[str]) -> str:
+        """The first of C{host} and the C{hops} before it, the nearest first, that no trusted proxy is at."""
+        for hop in hops:
+            before = _read_node(hop)
+            if not before:
+                break
+            host = before
+            if not self.trusts(host):
+                break
+        return host
+
+
+def read_network(text: str) -> Network:
+    """The IP address or network C{text}. Raises ValueError."""
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        reason = str(error) if "host bits" in str(error) else f"{text!r} is not an IP address or network"
+        raise ValueError(f"{reason}, write it like 127.0.0.1 or 10.0.0.0/8") from None
+
+
+def _elements(request: Request, name: str) -> list[str]:
+    """The last elements of a header that is a list, the last one first."""
+    lines = request.requestHeaders.getRawHeaders(name, [])
+    return [text.strip() for text in reversed(",".join(lines).rsplit(",", _MAX_HOPS))] if lines else []
+
+
+def _for(element: str) -> str:
+    """Whom an element of Forwarded is for; empty if it does not say."""
+    found = _FOR.search(element) if _ELEMENT.fullmatch(element) else None
+    return found[1] if found else ""
+
+
+def _read_node(text: str) -> str:
+    """The IP address of a client as proxies write it, with a port or without one; empty if it is none."""
+    found = _NODE.fullmatch(text)
+    try:
+        return str(parse_ip(found[found.lastindex or 0])) if found else ""
+    except ValueError:  # "unknown", and names that a proxy has made up
+        return ""
