@@ -9,8 +9,8 @@ from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from tests.access.slow_guard import SlowGuard
 from tests.processes import turn
 from tests.web.browser import Exchange, WebTestCase
+from tests.web.fake_credential import FakeCredential
 from twistedcam.access.guards import PasswordGuard, make_portal
-from twistedcam.access.sharekey import make_secret, web_token
 from twistedcam.web import authenticators
 from twistedcam.web.authenticators import BasicAuthenticator, TokenAuthenticator
 from twistedcam.wire.messages import Challenge
@@ -116,18 +116,6 @@ class BasicAuthenticatorTests(WebTestCase):
         self.assertEqual(waiting[-1].status, 429)
         self.assertIn("retry-after: 6\r\n", waiting[-1].head + "\r\n")
         self.assertIn(b"too many attempts to log in by this name, try again later", waiting[-1].body)
-
-
-class FakeCredential:
-    """A token that can be renewed."""
-
-    def __init__(self) -> None:
-        self.renew(bytes(range(32)))
-
-    def renew(self, fingerprint: bytes) -> None:
-        """Have a new token, and this fingerprint."""
-        self.fingerprint = fingerprint
-        self.token = web_token(make_secret())
 
 
 class TokenAuthenticatorTests(WebTestCase):
