@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 from twisted.web.server import Request
 
 from twistedcam.net import parse_ip
+from twistedcam.web.headers import headers
 
 _NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _HOST = re.compile(r"(?:\[(?P<literal>[^\[\]]+)\]|(?P<name>[^\[\]:]*))(?::[0-9]*)?")
@@ -54,7 +55,7 @@ def requested_host(request: Request) -> str:
 
     A request for a whole URI, as proxies send it, becomes one for the path in it. Raises ValueError.
     """
-    hosts = request.requestHeaders.getRawHeaders(b"Host", [])
+    hosts = headers(request, b"Host")
     if len(hosts) > 1:
         raise ValueError("a request has one Host header")
     absolute = _ABSOLUTE.match(request.path)
@@ -62,11 +63,11 @@ def requested_host(request: Request) -> str:
         return _read_host(hosts[0]) if hosts else ""
     request.path = absolute[2] or b"/"
     request.postpath = [unquote_to_bytes(part) for part in request.path[1:].split(b"/")]
-    return _read_host(absolute[1])
+    return _read_host(absolute[1].decode("latin-1"))
 
 
-def _read_host(text: bytes) -> str:
-    found = _HOST.fullmatch(text.decode("latin-1").lower())
+def _read_host(text: str) -> str:
+    found = _HOST.fullmatch(text.lower())
     literal, name = (found["literal"], found["name"]) if found else (None, "[")
     if literal is not None and _is_ip(literal):
         return literal

@@ -6,6 +6,8 @@ import re
 
 from twisted.web.server import Request
 
+from twistedcam.web.headers import header
+
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#@\s]+)(?=[/?#]|$)", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 ANY_ORIGIN = "*"
@@ -47,22 +49,22 @@ def _origin_of(url: str) -> str:
 
 def _sender(request: Request) -> str:
     """The origin of the page that made C{request}. An image sends no Origin, but a Referer unless that is forbidden."""
-    origin = request.getHeader("origin")
+    origin = header(request, b"Origin")
     if origin is not None:
         return _origin_of(origin) or origin
-    return _origin_of(request.getHeader("referer") or "")
+    return _origin_of(header(request, b"Referer") or "")
 
 
 def _is_cross_site(request: Request) -> bool:
-    site = request.getHeader("sec-fetch-site")
+    site = header(request, b"Sec-Fetch-Site")
     if site is not None:
         return site not in ("same-origin", "none")  # none: typed, or a bookmark
-    origin = request.getHeader("origin")
-    host = request.getHeader("host") or ""
+    origin = header(request, b"Origin")
+    host = header(request, b"Host") or ""
     return origin is not None and origin.lower() not in (f"http://{host}".lower(), f"https://{host}".lower())
 
 
 def _is_link_to_page(request: Request) -> bool:
     """Whether somebody has followed a link to the page itself, which is then in view: an address, not an action."""
-    is_link = (request.getHeader("sec-fetch-mode"), request.getHeader("sec-fetch-dest")) == ("navigate", "document")
+    is_link = (header(request, b"Sec-Fetch-Mode"), header(request, b"Sec-Fetch-Dest")) == ("navigate", "document")
     return is_link and request.path == b"/" and b"action" not in request.args

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.web.server import Request
 
 from twistedcam.net import parse_ip
+from twistedcam.web.headers import headers
 
 _MAX_HOPS = 20
 _NODE = re.compile(r"\[([^\[\]]+)\](?::[\w.-]+)?|([^:]+)(?::[\w.-]+)?|([^\[\]]+)")  # 1.2.3.4:5, [::1]:5, ::1
@@ -47,7 +48,7 @@ class Proxies:
         host = getattr(peer, "host", "")
         if not self.trusts(host):
             return peer
-        lists = (_elements(request, "X-Forwarded-For"), list(map(_for, _elements(request, "Forwarded"))))
+        lists = (_elements(request, b"X-Forwarded-For"), list(map(_for, _elements(request, b"Forwarded"))))
         found = {self._last_untrusted(host, hops) for hops in lists if hops}
         client = found.pop() if len(found) == 1 else host
         if client == host:
@@ -75,9 +76,9 @@ def read_network(text: str) -> Network:
         raise ValueError(f"{reason}, write it like 127.0.0.1 or 10.0.0.0/8") from None
 
 
-def _elements(request: Request, name: str) -> list[str]:
+def _elements(request: Request, name: bytes) -> list[str]:
     """The last elements of a header that is a list, the last one first."""
-    lines = request.requestHeaders.getRawHeaders(name, [])
+    lines = headers(request, name)
     return [text.strip() for text in reversed(",".join(lines).rsplit(",", _MAX_HOPS))] if lines else []
 
 
