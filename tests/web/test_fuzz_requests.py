@@ -15,10 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.optional import needs
 from tests.web.browser import FakeStatus, frame
+from tests.web.fake_credential import FakeCredential
 from twistedcam.access.admission import Admission
 from twistedcam.access.guards import PasswordGuard, make_portal
 from twistedcam.encodings import ENCODING_JPEG
-from twistedcam.secret import Secret
 from twistedcam.testing import RecordingSink
 from twistedcam.web.authenticators import BasicAuthenticator, RequestAuthenticator, TokenAuthenticator
 from twistedcam.web.metrics import Metrics
@@ -88,7 +88,7 @@ class RequestFuzzTests(SynchronousTestCase):
         kinds: tuple[RequestAuthenticator | None, ...] = (
             None,
             BasicAuthenticator(PasswordGuard(portal)),
-            TokenAuthenticator(Secret("x")),
+            TokenAuthenticator(FakeCredential()),
         )
         self.sites = [AuthenticatedSite(self.face.root, kind, self.admission, "*", self.clock) for kind in kinds]
 
