@@ -26,11 +26,9 @@ import ssl
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from twisted.web.resource import Resource
@@ -38,7 +36,7 @@ from twisted.web.server import NOT_DONE_YET, Site
 
 from benchmarks.frames import FPS, images, make_frame, paced, quality
 from twistedcam.access.admission import Admission
-from twistedcam.access.share import load
+from twistedcam.access.share import make_share, over_tls
 from twistedcam.codec import Image
 from twistedcam.frame import Frame
 from twistedcam.hub import Hub
@@ -83,9 +81,8 @@ def _serve_tls(host: str, port: int, fps: float) -> None:
     from twisted.internet import reactor
 
     hub, factory = camera_factory()
-    with tempfile.TemporaryDirectory() as folder:
-        share = load(Path(folder))
-    reactor.listenTCP(port, share.over_tls(factory), 4096, host)  # type: ignore[arg-type]
+    share = make_share(time.time())
+    reactor.listenTCP(port, over_tls(factory, lambda: share), 4096, host)  # type: ignore[arg-type]
     publish_clip(hub, fps)
 
 

@@ -24,8 +24,9 @@ from tests.raw_messages import pack_json
 from tests.server.peers import connect, make_certificate
 from tests.web.browser import WebTestCase
 from twistedcam.access.credentials import KeyCredentials, NoCredentials, PasswordCredentials
+from twistedcam.access.current_share import CurrentShare
 from twistedcam.access.guards import KeyGuard, PasswordGuard, make_portal
-from twistedcam.access.share import Share, load
+from twistedcam.access.share_folder import ShareFolder
 from twistedcam.access.sharekey import make_secret
 from twistedcam.client.connection import ServerConnectionFactory
 from twistedcam.client.session import Session
@@ -71,9 +72,9 @@ class AccessTests(TestCase):
         self.factory = factory
         return int(port.getHost().port)
 
-    async def share(self) -> tuple[Share, int]:
+    async def share(self) -> tuple[CurrentShare, int]:
         """A shared camera, and its port."""
-        share = load(Path(self.mktemp()))
+        share = CurrentShare(ShareFolder(Path(self.mktemp())), time.time)
         return share, await self.serve(lambda: KeyGuard(share.secret, share.fingerprint), share.over_tls)
 
     async def watch(self, port: int, make_credentials: Callable[[], ICredentials], tls: Any = None) -> None:

@@ -1,62 +1,58 @@
-"""The key and the certificate of a shared camera, kept in private files."""
+"""A share: its secret, its certificate, and TLS with the one that is current."""
 
 from __future__ import annotations
 
-import os
-import stat
-from pathlib import Path
+import datetime
 
+from OpenSSL.SSL import Context
+from OpenSSL.SSL import Error as TLSError
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
 
-from twistedcam.access.share import ShareError, default_folder, load
+from twistedcam.access.share import CurrentCertificate, Share, make_share
+
+NOW = datetime.datetime(2031, 5, 4, tzinfo=datetime.UTC).timestamp()
 
 
 class ShareTests(TestCase):
-    """The folder of the files."""
+    """Shares that are not kept in files."""
 
-    def setUp(self) -> None:
-        self.folder = Path(self.mktemp()) / "twistedcam"
-
-    def test_made_once(self) -> None:
-        """Key and certificate are made the first time, and read from then on."""
-        first, second = load(self.folder), load(self.folder)
-        self.assertEqual((first.key, first.fingerprint), (second.key, second.fingerprint))
-        self.assertEqual(len(first.fingerprint), 32)
-
-    def test_renewed(self) -> None:
-        """With C{renew} key and certificate are made anew."""
-        first, second = load(self.folder), load(self.folder, renew=True)
+    def test_new(self) -> None:
+        """Every share has its own key and certificate."""
+        first, second = make_share(NOW), make_share(NOW)
         self.assertNotEqual(first.key, second.key)
         self.assertNotEqual(first.fingerprint, second.fingerprint)
+        self.assertEqual(len(first.fingerprint), 32)
 
-    def test_private(self) -> None:
-        """Other users cannot read them, whatever the umask."""
-        before = os.umask(0)
-        self.addCleanup(os.umask, before)
-        load(self.folder)
-        self.assertEqual(stat.S_IMODE(self.folder.stat().st_mode), 0o700)
-        for path in self.folder.iterdir():
-            self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600, path)
+    def test_dates(self) -> None:
+        """The certificate is valid from a day before the given time."""
+        certificate = make_share(NOW).certificate.original.to_cryptography()
+        self.assertEqual(certificate.not_valid_before_utc.date(), datetime.date(2031, 5, 3))
+        self.assertGreater(certificate.not_valid_after_utc.year, 2100)
 
-    def test_damaged(self) -> None:
-        """A damaged file is reported, with advice, and never replaced unless that is asked for."""
-        for name in ("share-key.txt", "share-certificate.pem"):
-            load(self.folder, renew=True)
-            (self.folder / name).write_text("nonsense")
-            with self.assertRaisesRegex(ShareError, "damaged.*--renew"):
-                load(self.folder)
-            self.assertEqual((self.folder / name).read_text(), "nonsense")
+    def test_another_private_key(self) -> None:
+        """A certificate with the private key of another one cannot be used for TLS."""
+        first, second = make_share(NOW), make_share(NOW)
+        first.certificate.privateKey = second.certificate.privateKey
+        self.assertRaises(TLSError, first.make_context)
 
-    def test_no_folder(self) -> None:
-        """A folder that cannot be made is named in the error."""
-        self.folder.parent.write_text("a file")
-        with self.assertRaisesRegex(ShareError, "twistedcam|file"):
-            load(self.folder)
+    def test_nothing_shown(self) -> None:
+        """The C{repr} of a share does not show its secret."""
+        share = make_share(NOW)
+        for secret in (str(share.secret), share.key.reveal(), share.token.reveal()):
+            self.assertNotIn(secret, repr(share))
 
-    def test_default_folder(self) -> None:
-        """On Linux the default folder follows the XDG conventions."""
-        self.patch(os, "environ", {"XDG_DATA_HOME": "/data", "HOME": "/home/me"})
-        self.patch(__import__("sys"), "platform", "linux")
-        self.assertEqual(default_folder(), Path("/data/twistedcam"))
-        self.patch(os, "environ", {"HOME": "/home/me"})
-        self.assertEqual(default_folder(), Path("/home/me/.local/share/twistedcam"))
+    def test_current(self) -> None:
+        """A connection begins with the certificate of that moment; its context is made once for all connections."""
+        shares = [make_share(NOW)]
+        creator = CurrentCertificate(lambda: shares[-1])
+        verifyObject(IOpenSSLServerConnectionCreator, creator)
+
+        def context() -> Context:
+            return creator.serverConnectionForTLS(None).get_context()
+
+        old = context()
+        self.assertIs(context(), old)
+        shares.append(Share(shares[0].secret, make_share(NOW).certificate))
+        self.assertIsNot(context(), old)

@@ -7,7 +7,6 @@ from twisted.trial.unittest import TestCase
 
 from twistedcam.app import instructions
 from twistedcam.app.instructions import watch_commands, web_urls
-from twistedcam.secret import Secret
 
 HERE = IPv4Address("TCP", "127.0.0.1", 9999)
 ANYWHERE = IPv4Address("TCP", "0.0.0.0", 8080)
@@ -26,18 +25,18 @@ class InstructionsTests(TestCase):
     def test_commands(self) -> None:
         """The port is named unless it is the usual one; a key is added, and a local socket is an endpoint."""
         for address, key, line in (
-            (HERE, None, "--host 127.0.0.1"),
-            (IPv4Address("TCP", "127.0.0.1", 80), None, "--host 127.0.0.1 --port 80"),
-            (IPv6Address("TCP", "::1", 9999), Secret("abc"), "--host ::1 --key abc"),
-            (UNIXAddress("/run/cam"), None, "--endpoint unix:/run/cam"),
-            (NamedAddress(), None, "--host abc.onion --port 80"),
+            (HERE, "", "--host 127.0.0.1"),
+            (IPv4Address("TCP", "127.0.0.1", 80), "", "--host 127.0.0.1 --port 80"),
+            (IPv6Address("TCP", "::1", 9999), "abc", "--host ::1 --key abc"),
+            (UNIXAddress("/run/cam"), "", "--endpoint unix:/run/cam"),
+            (NamedAddress(), "", "--host abc.onion --port 80"),
         ):
             self.assertEqual(watch_commands(address, key), [f"twistd -n camstream-client {line}"])
 
     def test_urls(self) -> None:
-        """They say whether TLS is used, and hold the token; a local socket has none."""
+        """They say whether TLS is used, and may have an end; a local socket has none."""
         self.assertEqual(web_urls(HERE, False), ["http://127.0.0.1:9999/"])
-        self.assertEqual(web_urls(IPv6Address("TCP", "::1", 80), True, Secret("abc")), ["https://[::1]:80/?key=abc"])
+        self.assertEqual(web_urls(IPv6Address("TCP", "::1", 80), True, "?key=abc"), ["https://[::1]:80/?key=abc"])
         self.assertEqual(web_urls(NamedAddress(), False), ["http://abc.onion:80/"])
         self.assertEqual(web_urls(UNIXAddress("/run/cam"), False), [])
 

@@ -96,7 +96,7 @@ class ListenerTests(TestCase):
             Factory(),
             description,
             is_open,
-            lambda address: [f"go to {address.host}"],
+            lambda address, is_terminal: [f"go to {address.host}"],
             may_fail=may_fail,
             leave=self.left.append,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import TestCase
 
-from twistedcam.access.share import load
+from twistedcam.access.share_folder import ShareFolder
 from twistedcam.app import service
 from twistedcam.app.config import make_config, parse_cameras
 from twistedcam.app.listener import StartError
@@ -46,7 +47,7 @@ class ServerTestCase(TestCase):
 
     def key(self) -> str:
         """The key that is kept."""
-        return load(self.folder).key.reveal()
+        return ShareFolder(self.folder).load().key.reveal()
 
 
 class StartTests(ServerTestCase):
@@ -88,7 +89,7 @@ class StartTests(ServerTestCase):
 
     async def test_renew_once(self) -> None:
         """A key is renewed by the first start, and not again by those that follow."""
-        load(self.folder)
+        ShareFolder(self.folder).load_or_make(time.time)
         old = self.key()
         server = self.make(share=True, renew=True, state_dir=self.folder)
         self.assertEqual(self.key(), old)
@@ -102,7 +103,8 @@ class StartTests(ServerTestCase):
 
     async def test_broken_key(self) -> None:
         """A key that cannot be used keeps the server from starting, before anything is listened on."""
-        self.folder.mkdir()
+        self.folder.mkdir(0o700)
+        (self.folder / "share-key.txt").touch(0o600)
         (self.folder / "share-key.txt").write_text("nonsense")
         server = self.make(share=True, state_dir=self.folder)
         self.assertRaisesRegex(StartError, "^--share: .* damaged", server.privilegedStartService)

@@ -18,7 +18,7 @@ from tests.processes import ProcessTestCase, turn
 from tests.web.browser import Exchange, WebTestCase, frame
 from twistedcam.access.admission import Admission
 from twistedcam.access.connections import WAIT_SECONDS
-from twistedcam.access.share import load
+from twistedcam.access.share import make_share, over_tls
 from twistedcam.pacing.transport_sink import PROGRESS_SECONDS
 from twistedcam.testing import RecordingSink
 from twistedcam.web import channel
@@ -197,8 +197,8 @@ class BackPressureTests(ChannelTestCase):
 
     async def serve_tls(self) -> None:
         """Serve the same over TLS."""
-        share = load(Path(self.mktemp()))
-        self.wrap = share.over_tls
+        share = make_share(0)
+        self.wrap = lambda factory: over_tls(factory, lambda: share)
         await self.serve()
         self.is_tls = True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
@@ -11,7 +10,7 @@ from zope.interface.verify import verifyClass
 from tests.processes import turn
 from tests.web.browser import Exchange, WebTestCase, frame
 from twistedcam.access.admission import Admission
-from twistedcam.access.share import load
+from twistedcam.access.share import make_share, over_tls
 from twistedcam.encodings import ENCODING_JPEG
 from twistedcam.frame import Frame
 from twistedcam.hub import Hub
@@ -147,8 +146,8 @@ class StreamTests(WebTestCase):
 
     async def test_tls(self) -> None:
         """Over TLS, too, frames are whole and the newest is sent next; plain HTTP is answered with advice."""
-        share = load(Path(self.mktemp()))
-        self.wrap = lambda factory: share.over_tls(factory, b"HTTP/1.0 400 Bad Request\r\n\r\nwrite https\n")
+        share = make_share(0)
+        self.wrap = lambda factory: over_tls(factory, lambda: share, b"HTTP/1.0 400 Bad Request\r\n\r\nwrite https\n")
         await self.serve()
         self.assertIn(b"write https", (await self.ask("/")).body)
         self.is_tls = True

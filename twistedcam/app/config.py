@@ -16,7 +16,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 from twistedcam.access.admission import MAX_VIEWERS
-from twistedcam.access.share import default_folder
+from twistedcam.access.share_folder import ShareError, default_folder
 from twistedcam.app.options import read_number
 from twistedcam.capture.encoder import Settings
 from twistedcam.capture.opencv import Mode
@@ -174,7 +174,9 @@ def _checkers(value: Any) -> tuple[ICredentialsChecker, ...]:
 
 
 def _checker(description: str) -> ICredentialsChecker:
-    kind = description.partition(":")[0]  # what follows may be a password
+    kind, _, rest = description.partition(":")  # what follows may be a password
+    if kind == "file" and rest:
+        description = f"file:{_readable(rest)}"
     try:
         checker: ICredentialsChecker = makeChecker(description)
     except InvalidAuthType:
@@ -184,6 +186,17 @@ def _checker(description: str) -> ICredentialsChecker:
     if IUsernamePassword not in checker.credentialInterfaces:
         raise ValueError(f"{kind!r} is not for names and passwords, write it like file:PATH")
     return checker
+
+
+def _readable(path: str) -> str:
+    """The absolute path of a file that can be read; Twisted's checker only reads it when somebody logs in."""
+    try:
+        if not os.path.isfile(path):
+            raise ValueError(f"there is no file {path!r}")
+        with open(path, "rb"):
+            return os.path.abspath(path)  # twistd may change to another folder before it starts
+    except OSError as error:
+        raise ValueError(f"{path!r} cannot be read: {error.strerror}") from None
 
 
 class Option(NamedTuple):
@@ -242,17 +255,24 @@ def _make_access(values: Mapping[str, Any]) -> Access:
     ways = [f"--{name}" for name in ("share", "open", "auth") if values[name]]
     if len(ways) > 1:
         raise ConfigError(f"{' and '.join(ways)} cannot be combined: keep one of them")
-    if values["renew"] and not values["share"]:
-        raise ConfigError("--renew: it works only together with --share")
+    for name in ("renew", "state-dir"):
+        if values[name] and not values["share"]:
+            raise ConfigError(f"--{name}: it works only together with --share")
     if (values["share"] or values["auth"]) and values["codec"] == ENCODING_PICKLE:
         raise ConfigError(f"--codec pickle is for viewers that never send a hello, and {ways[0]} does not admit them")
     if values["share"]:
-        folder = values["state-dir"]
-        # Absolute, because twistd may change to another folder before it starts.
-        return Shared(Path(os.path.abspath(folder)) if folder else default_folder(), values["renew"])
+        return Shared(_state_dir(values["state-dir"]), values["renew"])
     if values["auth"]:
         return Passwords(values["auth"])
     return Open() if values["open"] else Local()
+
+
+def _state_dir(given: str | None) -> Path:
+    """The folder for the key, absolute: twistd may change to another folder before it starts."""
+    try:
+        return Path(os.path.abspath(given or default_folder()))
+    except ShareError as error:
+        raise ConfigError(f"--share: {error}") from None
 
 
 def _make_endpoints(reactor: Any, values: Mapping[str, Any]) -> tuple[tuple[Endpoint, ...], Endpoint | None]:

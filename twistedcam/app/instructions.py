@@ -7,20 +7,19 @@ from typing import Any
 from twisted.internet.address import UNIXAddress
 
 from twistedcam.net import DEFAULT_PORT, describe, reachable
-from twistedcam.secret import Secret
 
 
-def watch_commands(address: Any, key: Secret | None = None) -> list[str]:
+def watch_commands(address: Any, key: str = "") -> list[str]:
     """The commands that show what is served at C{address}, one for each address of this machine that leads there."""
-    start, end = "twistd -n camstream-client", f" --key {key.reveal()}" if key else ""
+    start, end = "twistd -n camstream-client", f" --key {key}" if key else ""
     if isinstance(address, UNIXAddress):
         return [f"{start} --endpoint unix:{describe(address)}{end}"]
     return [f"{start} --host {host}{_port_option(address.port)}{end}" for host in _hosts(address)]
 
 
-def web_urls(address: Any, is_tls: bool, token: Secret | None = None) -> list[str]:
+def web_urls(address: Any, is_tls: bool, end: str = "") -> list[str]:
     """The URLs of what is served at C{address}, one for each address of this machine that leads there."""
-    scheme, end = "https" if is_tls else "http", f"?key={token.reveal()}" if token else ""
+    scheme = "https" if is_tls else "http"
     hosts = (f"[{host}]" if ":" in host else host for host in _hosts(address))
     return [f"{scheme}://{host}:{address.port}/{end}" for host in hosts]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 from twisted.application.service import Service
 from twisted.internet.address import UNIXAddress
@@ -28,7 +29,8 @@ class Listener(Service):
     """
     Listens on one endpoint, which has to be on this machine unless it C{is_open} to others.
 
-    C{instructions} returns the lines to show for the address that was bound; they are not logged if C{is_secret}.
+    C{instructions} returns the lines to show for the address that was bound, for the log or for a terminal: its second
+    argument says which. They are logged, unless they are C{is_secret} and standard output is a terminal.
 
     An endpoint may answer later. If it fails at once, the start raises L{StartError}; if it fails later, one line is
     logged and C{leave} is called with the exit status 1. If it C{may_fail}, either is a warning.
@@ -41,7 +43,7 @@ class Listener(Service):
         factory: IProtocolFactory,
         description: str,
         is_open: bool,
-        instructions: Callable[[Any], list[str]],
+        instructions: Callable[[Any, bool], list[str]],
         is_secret: bool = False,
         may_fail: bool = False,
         leave: Callable[[int], None] = lambda status: None,
@@ -131,12 +133,20 @@ class Listener(Service):
     def _announce(self, address: Any) -> None:
         is_known = isinstance(address, UNIXAddress) or hasattr(address, "host")
         log.info("listening on {address}", address=describe(address) if is_known else self._description)
-        for line in self._instructions(address):
-            if self._is_secret:
-                # Not logged: a log file is read by more people than may watch.
-                print(f"watch with: {line}", file=sys.__stdout__, flush=True)
-            else:
+        # A terminal is read by who started the server, a log file or a pipe by more people than may watch.
+        terminal = _find_terminal() if self._is_secret else None
+        for line in self._instructions(address, terminal is not None):
+            if terminal is None:
                 log.info("watch with: {line}", line=line)
+            else:
+                with contextlib.suppress(OSError):  # the terminal was closed
+                    print(f"watch with: {line}", file=terminal, flush=True)
+
+
+def _find_terminal() -> TextIO | None:
+    """Standard output if it is a terminal; the one of the process, as Twisted logs what is written to C{sys.stdout}."""
+    output = sys.__stdout__  # None if it was closed before the start
+    return output if output is not None and not output.closed and output.isatty() else None
 
 
 def _is_on_this_machine(address: Any) -> bool:

@@ -16,7 +16,6 @@ from twisted.logger import Logger
 from twistedcam.access.admission import Admission
 from twistedcam.app.authentication import Authentication, prepare_authentication
 from twistedcam.app.config import Endpoint, ServerConfig
-from twistedcam.app.instructions import watch_commands, web_urls
 from twistedcam.app.listener import Listener
 from twistedcam.app.runtime import connection_limit
 from twistedcam.capture.service import Capture
@@ -38,8 +37,9 @@ class Server(MultiService):
     """
     The cameras, and their viewers over TCP and over HTTP.
 
-    Constructing it touches neither files nor the network. The first start reads or makes a key and then listens on the
-    endpoints; it raises L{StartError}. A server that was stopped can be started again, with the same key.
+    Constructing it touches neither files nor the network. The first start reads or makes a key, listens on the
+    endpoints, and then renews the key if that was asked for; it raises L{StartError}. A server that was stopped can be
+    started again, with the same key.
 
     C{leave} is called with an exit status if an endpoint fails after the start. C{now} is the time of day, in seconds
     since the epoch.
@@ -105,11 +105,15 @@ class Server(MultiService):
         if self._has_listeners:
             return
         self._warn_of_few_places()
-        authentication = prepare_authentication(self._config.access)
+        authentication = prepare_authentication(
+            self._config.access, self._reactor, self._admission.connections, self._now
+        )
         viewers = self._make_factory(authentication)
         self._add_tcp(viewers, authentication)
         if self._config.http is not None:
             self._add_http(self._config.http, authentication)
+        # After the listeners: a server that cannot listen does not renew the key.
+        authentication.setServiceParent(self)
         self._has_listeners = True
 
     def _warn_of_few_places(self) -> None:
@@ -132,7 +136,7 @@ class Server(MultiService):
     def _add_tcp(self, viewers: ViewerServerFactory, authentication: Authentication) -> None:
         factory = authentication.over_tcp(viewers)
         for endpoint in self._config.listen:
-            self._listen(endpoint, factory, authentication, partial(watch_commands, key=authentication.key))
+            self._listen(endpoint, factory, authentication, authentication.watch_commands)
 
     def _add_http(self, endpoint: Endpoint, authentication: Authentication) -> None:
         face = WebService(
@@ -153,8 +157,7 @@ class Server(MultiService):
             Hosts(self._config.allow_hosts, socket.gethostname()),
             self._proxies,
         )
-        is_tls = bool(authentication.token) or endpoint.description.startswith("ssl:")
-        instructions = partial(web_urls, is_tls=is_tls, token=authentication.token)
+        instructions = partial(authentication.web_urls, endpoint.description.startswith("ssl:"))
         # If another program has the default port, the camera can still be watched in the other ways.
         self._listen(endpoint, authentication.over_http(site), authentication, instructions, endpoint.is_default)
 
@@ -173,7 +176,7 @@ class Server(MultiService):
             endpoint.description,
             authentication.is_open,
             instructions,
-            is_secret=bool(authentication.key),
+            is_secret=authentication.is_secret,
             may_fail=may_fail,
             leave=self._leave,
         ).setServiceParent(self)

@@ -1,0 +1,87 @@
+"""The share that a server uses at present: it follows the files, which another process may renew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from twistedcam.access.share import REFUSAL, make_share, over_tls
+from twistedcam.access.share_folder import ShareError, ShareFolder
+from twistedcam.secret import Secret
+from twistedcam.text import printable
+
+log = Logger()
+
+
+class CurrentShare:
+    """
+    The share kept in C{folder}, which is made first if there is none.
+
+    With C{renew} it is a new one, which replaces the one in the folder when L{keep} is called. Raises L{ShareError}.
+    """
+
+    def __init__(self, folder: ShareFolder, now: Callable[[], float], renew: bool = False) -> None:
+        self._folder = folder
+        self._state: object = None  # of the folder, when it was read
+        self._is_new, self._is_kept = renew, False
+        self._share = make_share(now()) if renew else folder.load_or_make(now)
+
+    @property
+    def secret(self) -> int:
+        """What the key holds."""
+        return self._share.secret
+
+    @property
+    def key(self) -> Secret:
+        """The secret as text, for a viewer's C{--key}."""
+        return self._share.key
+
+    @property
+    def token(self) -> Secret:
+        """What browsers show in place of the key."""
+        return self._share.token
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of the certificate in DER form."""
+        return self._share.fingerprint
+
+    def over_tls(self, factory: IProtocolFactory, refusal: bytes = REFUSAL) -> TLSMemoryBIOFactory:
+        """C{factory} behind TLS with the present certificate; a peer that does not speak TLS is sent C{refusal}."""
+        return over_tls(factory, lambda: self._share, refusal)
+
+    def keep(self) -> None:
+        """Store the share, if it is a new one; only once. Raises L{ShareError}: what was kept before is still there."""
+        if self._is_kept:
+            return
+        if self._is_new:
+            self._folder.store(self._share)
+        self._is_kept = True
+        self._keep_link()
+        log.info("the key is in {file}", file=printable(str(self._folder.key_file)))
+
+    def follow(self) -> bool:
+        """Take the share in the folder if it has changed; whether the key is another one now."""
+        state = self._folder.state()
+        if state == self._state:
+            return False
+        self._state = state
+        try:
+            share = self._folder.load()
+        except ShareError as error:
+            log.warn("the key cannot be read again, and the one from before stays valid: {reason}", reason=str(error))
+            return False
+        is_renewed = share.secret != self.secret
+        if is_renewed or share.fingerprint != self.fingerprint:
+            self._share = share
+            self._keep_link()
+        return is_renewed
+
+    def _keep_link(self) -> None:
+        try:
+            self._folder.store_link(self.token)
+        except ShareError as error:  # a key in a folder that cannot be written to is as good as any
+            log.warn("the link for browsers cannot be stored: {reason}", reason=str(error))
