@@ -8,6 +8,7 @@ import re
 import sys
 from ipaddress import ip_address
 from pathlib import Path
+from time import monotonic
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -292,22 +293,84 @@ class DeploymentTests(ProcessTestCase):
 class ShareTests(ProcessTestCase):
     """Watching from another machine."""
 
+    words = ("camstream", "--camera", "test", "--share", "--state-dir", "state", "--listen", "tcp:0")
+
+    def key(self) -> str:
+        """The key that is kept."""
+        return Path(self.folder, "state", "share-key.txt").read_text().strip()
+
+    def read(self, name: str) -> str:
+        """The text of a file in the test's folder."""
+        return Path(self.folder, name).read_text()
+
     async def test_share(self) -> None:
-        """--share prints the command to paste, whose key lets viewers in and is not logged; --renew replaces it."""
-        words = ("camstream", "--camera", "test", "--share", "--state-dir", "state", "--listen", "tcp:0")
-        server = self.start("twistd", "-n", "--logfile", "server.log", *words)
-        command = (await server.said(r"watch with: twistd -n (.*)\n"))[1].split()
-        key = command[command.index("--key") + 1]
+        """A terminal shows the command to paste, whose key lets viewers in, and the link; neither is logged."""
+        spawn = "import pty, sys; pty.spawn(sys.argv[1:])"
+        twistd = os.path.join(os.path.dirname(sys.executable), "twistd")
+        words = (twistd, "-n", "--logfile", "server.log", *self.words, "--http", "tcp:0")
+        server = self.start("python", "-c", spawn, *words)
+        command = (await server.said(r"watch with: twistd -n (.*?)\r?\n"))[1].split()
+        link = (await server.said(r"watch with: https://\S+/(\?key=\w{32})"))[1]
+        self.assertEqual(command[command.index("--key") + 1], self.key())
+        self.assertEqual(self.read("state/share-link.txt").strip(), link)
         self.assertNotIn("127.", " ".join(command))
         command[command.index("--host") + 1] = "127.0.0.1"
         self.assertEqual(await self.twistd(*command, "--headless", "--frames", "3").ended, 0)
-        self.assertNotIn(key, Path(self.folder, "server.log").read_text())
-        self.assertEqual(await self.finish(server), -1)
-        server = self.start("twistd", "-n", *words, "--renew")
+        for secret in (self.key(), link):
+            self.assertNotIn(secret, self.read("server.log"))
+
+    def assert_only_named(self, text: str) -> None:
+        """The files of the key and the link are named in C{text}, and neither of both is in it."""
+        self.assertRegex(text, "the key is in .*/state/share-key.txt")
+        self.assertRegex(text, r"watch with: twistd -n camstream-client .*--key -\n")
+        self.assertRegex(text, r"watch with: https://\S+/ followed by the text in .*/state/share-link.txt")
+        self.assertNotIn(self.key(), text)
+        self.assertNotIn(self.read("state/share-link.txt").strip()[5:], text)
+
+    async def test_pipe(self) -> None:
+        """Where standard output is no terminal, the files are named instead."""
+        server = self.start("twistd", "-n", *self.words, "--http", "tcp:0")
+        await server.said("followed by the text")
+        self.assert_only_named(server.output)
+
+    async def test_closed(self) -> None:
+        """The same if standard output is closed."""
+        twistd = os.path.join(os.path.dirname(sys.executable), "twistd")
+        words = ("-n", "--logfile", "server.log", *self.words, "--http", "tcp:0")
+        server = self.start("python", "-c", "", shell=f"exec {twistd} {' '.join(words)} >&-")
+        while not (Path(self.folder, "server.log").exists() and "followed by" in self.read("server.log")):
+            await deferLater(reactor, 0.01)
+        self.assert_only_named(self.read("server.log"))
+        self.assertEqual(server.output, "")
+
+    async def test_background(self) -> None:
+        """The same in the background."""
+        started = self.start(
+            "twistd", "--pidfile", "server.pid", "--logfile", "server.log", *self.words, "--http=tcp:0"
+        )
+        self.assertEqual(await started.ended, 0, started.output)
+        self.addCleanup(lambda: os.kill(int(self.read("server.pid")), 15))
+        while not (Path(self.folder, "server.log").exists() and "followed by" in self.read("server.log")):
+            await deferLater(reactor, 0.01)
+        self.assert_only_named(self.read("server.log"))
+        self.assertEqual(started.output, "")
+
+    async def test_renew(self) -> None:
+        """Renewing the key ends the old one in a server that runs, also for viewers that were let in, within 2 s."""
+        server = self.start("twistd", "-n", *self.words)
         port = (await server.said(r"listening on 0.0.0.0:(\d+)"))[1]
-        viewer = self.twistd("camstream-client", "--port", port, "--headless", "--key", key)
-        self.assertEqual(await viewer.ended, 1)
-        self.assertIn("the server does not have this key", viewer.output)
+        watch = ("camstream-client", "--port", port, "--headless")
+        old = self.twistd(*watch, "--key", self.key())
+        await server.said("1 watching")
+        other = self.start("twistd", "-n", *self.words, "--renew")
+        await other.said("the key is in")
+        renewed = monotonic()
+        await server.said(r"gone \(ended: the key was renewed\)")
+        self.assertLess(monotonic() - renewed, 2)
+        self.assertEqual(await old.ended, 1)
+        self.assertIn("the server does not have this key", old.output)
+        self.assertEqual(await self.twistd(*watch, "--key", self.key(), "--frames", "3").ended, 0)
+        self.assertNotIn("Traceback", server.output)
 
     async def test_auth(self) -> None:
         """With --auth and an ssl endpoint, a viewer with name and password is let in, over TLS that it checks."""

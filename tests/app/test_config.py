@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
+import errno
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from twisted.cred.checkers import FilePasswordDB
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -210,8 +213,48 @@ class AccessTests(ConfigTestCase):
             ({"share": True, "codec": "pickle"}, "--codec pickle is for viewers that never send a hello"),
             ({"auth": "memory:me:secret", "codec": "pickle"}, "and --auth does not admit them"),
             ({"renew": True}, "--renew: it works only together with --share"),
+            ({"state_dir": "state"}, "--state-dir: it works only together with --share"),
+            ({"state_dir": "state", "auth": "memory:me:secret"}, "--state-dir: it works only together with --share"),
         ):
             self.assertIn(message, self.refused(**given))
+
+    def test_no_home(self) -> None:
+        """A user without a home folder is told to name a folder, and needs none for anything else."""
+
+        def expanduser(path: Path) -> Path:
+            raise RuntimeError("Could not determine home directory.")
+
+        self.patch(os, "environ", {})
+        self.patch(Path, "expanduser", expanduser)
+        self.assertRegex(self.refused(share=True), "^--share: .* no home folder .*--state-dir$")
+        self.make(share=True, state_dir="state")
+        self.make()
+
+    def test_password_file(self) -> None:
+        """A file of names and passwords has to be there; its path is resolved at once."""
+        path = Path(self.mktemp())
+        path.write_text("me:secret\n")
+        access = self.make(auth=f"file:{os.path.relpath(path)}").access
+        assert isinstance(access, Passwords)
+        (checker,) = access.checkers
+        assert isinstance(checker, FilePasswordDB)
+        self.assertEqual(checker.filename, str(path.absolute()))
+
+    def test_wrong_password_file(self) -> None:
+        """A file that is missing or cannot be read, a folder and a pipe are refused before anything starts."""
+        folder, pipe, file = Path(self.mktemp()), Path(self.mktemp()), Path(self.mktemp())
+        folder.mkdir()
+        os.mkfifo(pipe)
+        for path in (Path("/nope"), folder, pipe):
+            self.assertEqual(self.refused(auth=f"file:{path}"), f"--auth: there is no file {str(path)!r}")
+        file.touch()
+        denied = PermissionError(errno.EACCES, "Permission denied")
+
+        def deny(path: str, mode: str) -> None:
+            raise denied  # root may read everything
+
+        self.patch(builtins, "open", deny)
+        self.assertEqual(self.refused(auth=f"file:{file}"), f"--auth: {str(file)!r} cannot be read: Permission denied")
 
     def test_wrong_auth(self) -> None:
         """An unknown or wrongly described kind of authentication is refused, and a password in it is not repeated."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
 
 from twisted.internet.address import IPv4Address, UNIXAddress
@@ -73,6 +76,22 @@ class FakeReactor(Clock):
             function(*args)
 
 
+class Terminal(StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        """Return True."""
+        return True
+
+
+class BrokenTerminal(Terminal):
+    """A terminal that is not there any more."""
+
+    def write(self, text: str) -> int:
+        """Fail."""
+        raise OSError(errno.EIO, "Input/output error")
+
+
 LOCAL = IPv4Address("TCP", "127.0.0.1", 9998)
 PUBLIC = IPv4Address("TCP", "192.0.2.1", 9998)
 IN_USE = CannotListenError("127.0.0.1", 9998, OSError(98, "Address already in use"))
@@ -88,7 +107,9 @@ class ListenerTests(TestCase):
         self.left: list[int] = []
         self.observer = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
 
-    def listener(self, is_open: bool = False, may_fail: bool = False, description: str = "onion:80") -> Listener:
+    def listener(
+        self, is_open: bool = False, may_fail: bool = False, description: str = "onion:80", is_secret: bool = False
+    ) -> Listener:
         """A listener that is not started."""
         return Listener(
             self.reactor,
@@ -96,7 +117,8 @@ class ListenerTests(TestCase):
             Factory(),
             description,
             is_open,
-            lambda address, is_terminal: [f"go to {address.host}"],
+            lambda address, is_terminal: [f"go to {address.host}{' with KEY' if is_terminal else ''}"],
+            is_secret,
             may_fail=may_fail,
             leave=self.left.append,
         )
@@ -209,6 +231,36 @@ class ListenerTests(TestCase):
             self.reactor.running = False
             self.endpoint.answer.callback(FakePort(address))
             self.assertIsNotNone(self.start(description=description).port)
+
+    def test_secret(self) -> None:
+        """A secret is written to a terminal and nowhere else; what is no secret is logged."""
+        terminal, file, closed = Terminal(), StringIO(), Terminal()
+        closed.close()
+        self.port = FakePort(LOCAL)
+        for output, shown, logged in (
+            (terminal, "watch with: go to 127.0.0.1 with KEY\n", []),
+            (file, "", ["watch with: go to 127.0.0.1"]),
+            (closed, None, ["watch with: go to 127.0.0.1"]),
+            (None, None, ["watch with: go to 127.0.0.1"]),
+        ):
+            self.setUp()
+            self.patch(sys, "__stdout__", output)
+            self.endpoint.answer.callback(self.port)
+            self.start(is_secret=True)
+            self.assertEqual(self.logged()[1:], logged)
+            if output is not None and shown is not None:
+                self.assertEqual(output.getvalue(), shown)
+        self.setUp()
+        self.patch(sys, "__stdout__", terminal)
+        self.endpoint.answer.callback(self.port)
+        self.start()
+        self.assertEqual(self.logged()[-1], "watch with: go to 127.0.0.1")
+
+    def test_terminal_closed(self) -> None:
+        """A terminal that was closed is no reason to fail."""
+        self.patch(sys, "__stdout__", BrokenTerminal())
+        self.endpoint.answer.callback(self.port)
+        self.assertIs(self.start(is_secret=True).port, self.port)
 
     def test_stopped_while_pending(self) -> None:
         """A service that is stopped before its endpoint has answered cancels it, silently."""

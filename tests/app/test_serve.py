@@ -69,7 +69,7 @@ class KeywordTests(TestCase):
             "share": False,
             "renew": False,
             "preview": False,
-            "state_dir": "state",
+            "state_dir": None,
         }
         server = await start_server(memory, [], "mine", options)
         self.assertIsInstance(server, Server)

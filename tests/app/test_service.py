@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import TestCase
 
+from tests.server.peers import connect
 from twistedcam.access.share_folder import ShareFolder
 from twistedcam.app import service
 from twistedcam.app.config import make_config, parse_cameras
@@ -101,6 +103,29 @@ class StartTests(ServerTestCase):
         self.assertEqual(self.key(), new)
         await server.stopService()
 
+    async def test_not_renewed_in_vain(self) -> None:
+        """A server that cannot listen leaves the key as it is, on each of its ports and under twist as well."""
+        ShareFolder(self.folder).load_or_make(time.time)
+        old, listen = self.key(), self.reactor.listenTCP
+        for busy in (9999, 8081):
+
+            def maybe(port: int, *args: Any, busy: int = busy, **keywords: Any) -> Any:
+                if port == busy:
+                    raise CannotListenError("", port, OSError(98, "Address already in use"))
+                return listen(port, *args, **keywords)
+
+            self.reactor.listenTCP = maybe  # type: ignore[method-assign]
+            for start in (Server.privilegedStartService, Server.startService):
+                server = self.make(share=True, renew=True, state_dir=self.folder, http="tcp:8081")
+                self.assertRaisesRegex(StartError, "in use", start, server)
+                self.assertEqual(self.key(), old)
+
+    async def test_not_stored(self) -> None:
+        """A renewed key that cannot be stored keeps the server from starting."""
+        self.folder.write_text("a file")
+        server = self.make(share=True, renew=True, state_dir=self.folder)
+        self.assertRaisesRegex(StartError, "^--share: .* is not a folder", server.privilegedStartService)
+
     async def test_broken_key(self) -> None:
         """A key that cannot be used keeps the server from starting, before anything is listened on."""
         self.folder.mkdir(0o700)
@@ -179,6 +204,25 @@ class WiringTests(ServerTestCase):
         self.assertTrue(server._admission.connections.is_shared("10.0.0.1"))
         self.assertFalse(server._admission.connections.is_shared("10.0.0.2"))
         await server.stopService()
+
+    async def test_renewed_by_another(self) -> None:
+        """Within 2 s after another server has renewed the key, the connections of the old one have ended."""
+        server = self.make(share=True, http="off", state_dir=self.folder)
+        self.start(server)
+        factory: Any = self.reactor.tcpServers[0][1]
+        viewers = [connect(factory.wrappedFactory)[1] for _ in range(3)]
+        other = self.make(share=True, renew=True, http="off", state_dir=self.folder)
+        self.start(other)
+        self.assertEqual([viewer.disconnecting or viewer.disconnected for viewer in viewers], [False] * 3)
+        self.reactor.pump([0.5] * 4)
+        self.assertEqual([viewer.disconnecting or viewer.disconnected for viewer in viewers], [True] * 3)
+        late = connect(factory.wrappedFactory)[1]
+        self.reactor.pump([0.5] * 4)
+        self.assertFalse(late.disconnecting or late.disconnected)
+        self.reactor.pump([1] * 10)
+        await server.stopService()
+        await other.stopService()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_cameras(self) -> None:
         """Each camera can be found by its name, in order, and has not been opened."""
