@@ -346,7 +346,7 @@ class ShareTests(ProcessTestCase):
     async def test_background(self) -> None:
         """The same in the background."""
         started = self.start(
-            "twistd", "--pidfile", "server.pid", "--logfile", "server.log", *self.words, "--http=tcp:0"
+            "twistd", "--pidfile", "server.pid", "--logfile", "server.log", *self.words, "--http", "tcp:0"
         )
         self.assertEqual(await started.ended, 0, started.output)
         self.addCleanup(lambda: os.kill(int(self.read("server.pid")), 15))
