@@ -14,7 +14,7 @@ from unittest import mock
 from twisted.internet.error import ReactorNotRunning
 from twisted.trial.unittest import SynchronousTestCase
 
-from twistedcam.app import runtime
+from twistedcam.app import output, runtime
 
 
 class FakeReactor:
@@ -60,6 +60,8 @@ class PrepareTests(SynchronousTestCase):
             setrlimit=lambda which, limits: self.limits.append(limits),
         )
         self.patch_module("resource", fake)
+        self.queued: list[Any] = []
+        self.patch(output, "install", self.queued.append)
         self.patch(signal, "getsignal", self.signals.get)
         self.patch(signal, "signal", self.signals.__setitem__)
         self.reactor = FakeReactor()
@@ -80,6 +82,11 @@ class PrepareTests(SynchronousTestCase):
         """The reactor's time is a monotonic clock's."""
         self.prepare()
         self.assertIs(self.reactor.seconds, time.monotonic)
+
+    def test_output(self) -> None:
+        """The standard streams are made such that nobody has to read them."""
+        self.prepare()
+        self.assertEqual(self.queued, [self.reactor])
 
     def test_open_files(self) -> None:
         """As many files may be open as the system allows, within reason; a limit that is higher already stays."""
@@ -140,15 +147,16 @@ class LeaveTests(SynchronousTestCase):
             function(*args)
 
     def test_status(self) -> None:
-        """The reactor is stopped, and the process ends with the status, without the end of the interpreter."""
+        """The reactor is stopped, and the process ends with the status, when its output is written."""
         for status in (0, 3):
             self.setUp()
-            statuses: list[int] = []
-            self.patch(os, "_exit", statuses.append)
+            ends: list[object] = []
+            self.patch(os, "_exit", ends.append)
+            self.patch(output, "finish", lambda ends=ends: ends.append("written"))
             self.leave(status)
             ((function, *args),) = self.at_exit
             function(*args)
-            self.assertEqual((self.reactor.stops, statuses), (1, [status]))
+            self.assertEqual((self.reactor.stops, ends), (1, ["written", status]))
 
     def test_twice(self) -> None:
         """Leaving while the reactor is stopping already is no error."""

@@ -1,4 +1,4 @@
-"""The process of a command: its monotonic clock, its limit on open files, and its end on SIGHUP."""
+"""The process of a command: its output, its monotonic clock, its limit on open files, and its end on SIGHUP."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import os
 import signal
-import sys
 import time
 from types import FrameType
 from typing import Any
@@ -14,13 +13,16 @@ from typing import Any
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 
+from twistedcam.app import output
+
 log = Logger()
 
 _DESCRIPTORS = 65_536
 
 
 def prepare(reactor: Any) -> None:
-    """Prepare C{reactor}, which does not run yet, and its process for a command: clock, open files, SIGHUP."""
+    """Prepare C{reactor}, which does not run yet, and its process for a command: output, clock, open files, SIGHUP."""
+    output.install(reactor)
     keep_time(reactor)
     _raise_file_limit()
     reactor.callWhenRunning(_end_on_hangup, reactor)
@@ -87,6 +89,5 @@ def _stop(reactor: Any) -> None:
 def _exit(status: int) -> None:
     # twistd exits with 0 whatever happened, except after a signal, and has no option to change that. With any status: a
     # thread that is in OpenCV while the interpreter ends would abort the process.
-    sys.stdout.flush()
-    sys.stderr.flush()
+    output.finish()
     os._exit(status)
