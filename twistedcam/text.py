@@ -6,6 +6,8 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
+from twistedcam.secret import redacted
+
 
 def printable(text: str, limit: int = 500) -> str:
     """
@@ -27,5 +29,6 @@ class PrintableFailure(Failure):
     """A failure for the log whose traceback is printable: the text of its exception may come from anybody."""
 
     def getTraceback(self, *args: Any, **keywords: Any) -> str:  # noqa: N802
-        """The traceback, line by line as L{printable} writes them."""
-        return "".join(f"{printable(line)}\n" for line in super().getTraceback(*args, **keywords).splitlines())
+        """The traceback, line by line as L{printable} and L{redacted} write them."""
+        lines = super().getTraceback(*args, **keywords).splitlines()
+        return "".join(f"{printable(redacted(line))}\n" for line in lines)

@@ -3,16 +3,83 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
 from twistedcam.capture.attempt import OPEN_SECONDS, STALL_SECONDS, Attempt
 from twistedcam.capture.sampler import Sample
+from twistedcam.codec import Image
 from twistedcam.errors import CameraError
 from twistedcam.interfaces import ICamera
+from twistedcam.plugin import as_camera
 from twistedcam.testing import FakeCamera, SteppedReactor, SteppedThread
+
+
+class MuteError(Exception):
+    """Its text cannot be had."""
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+    __repr__ = __str__
+
+
+KINDS = (
+    SystemExit,
+    KeyboardInterrupt,
+    GeneratorExit,
+    StopIteration,
+    defer.CancelledError,
+    asyncio.CancelledError,
+    BaseException,
+    MemoryError,
+    MuteError,
+)
+
+
+class Faulty(FakeCamera):
+    """A camera that raises C{kind} at C{place}."""
+
+    def __init__(self, place: str, kind: type[BaseException]) -> None:
+        super().__init__()
+        self._place = place
+        self._kind = kind
+
+    def _pass(self, place: str) -> None:
+        if place == self._place:
+            raise self._kind
+
+    @property
+    def interval(self) -> float:
+        """0."""
+        self._pass("interval")
+        return 0.0
+
+    @interval.setter
+    def interval(self, seconds: float) -> None:
+        pass
+
+    def grab(self) -> float:
+        """Grab, or fail."""
+        self._pass("grab")
+        return super().grab()
+
+    def retrieve(self) -> Image:
+        """Retrieve, or fail."""
+        self._pass("retrieve")
+        return super().retrieve()
+
+    def close(self) -> None:
+        """Close, or fail."""
+        self._pass("close")
 
 
 class AttemptTests(TestCase):
@@ -66,10 +133,12 @@ class AttemptTests(TestCase):
 
     def test_interval_that_is_none(self) -> None:
         """A camera whose interval cannot be used is lost at once, with the reason."""
-        self.camera.interval = -1.0
-        running = self.start()
-        self.step(1)
-        self.assertIn(">= 0", str(self.failureResultOf(running, ValueError).value))
+        for interval in (-1.0, float("nan"), float("inf")):
+            self.setUp()
+            self.camera.interval = interval
+            running = self.start()
+            self.step(1)
+            self.assertIn(">= 0", str(self.failureResultOf(running, CameraError).value))
 
     def test_stalls(self) -> None:
         """A camera that gives no picture for some seconds is lost; what it gives later is not delivered."""
@@ -92,23 +161,66 @@ class AttemptTests(TestCase):
         self.assertTrue(self.samples)
         self.thread.jobs.clear()
 
-    def test_cancelled_error(self) -> None:
-        """A camera that raises a CancelledError of any kind is lost: only we cancel the attempt."""
-        for error in (defer.CancelledError(), asyncio.CancelledError()):
-            self.setUp()
-            running = self.start()
-            self.step(2)
-            self.camera.error = error  # type: ignore[assignment]
-            self.step(1)
-            self.assertIn("CancelledError", str(self.failureResultOf(running, CameraError).value))
+    def test_whatever_a_camera_raises(self) -> None:
+        """Whatever its code raises, and wherever, is a CameraError, and the thread has closed it and is stopped."""
+        for place in ("open", "interval", "grab", "retrieve", "close", "images"):
+            for kind in KINDS:
+                self.setUp()
+                self.attempt = Attempt(
+                    self.reactor, self.thread, partial(self.open, place, kind), self.take, self.samples.append
+                )
+                running = self.start()
+                self.step(2)
+                if place == "close":
+                    running.cancel()
+                    self.step(2)
+                    self.failureResultOf(running, defer.CancelledError)
+                else:
+                    shown = str(self.failureResultOf(running, CameraError).value)
+                    self.assertIn(kind.__name__, shown, place)
+                    self.step(2)
+                self.assertTrue(self.attempt.has_ended and self.thread.stopped)
 
-    def test_cancelled_error_while_opening(self) -> None:
-        """The same holds while the camera is being opened."""
+    def open(self, place: str, kind: type[BaseException]) -> ICamera:
+        """A camera that raises C{kind} at C{place}."""
 
-        def open_camera() -> ICamera:
-            raise asyncio.CancelledError
+        def images() -> Iterator[Any]:
+            raise kind
+            yield
 
-        self.attempt = Attempt(self.reactor, self.thread, open_camera, self.sample, self.samples.append)
+        if place == "open":
+            raise kind
+        return as_camera(images) if place == "images" else Faulty(place, kind)
+
+    def take(self, camera: ICamera, count: int) -> Sample:
+        """Grab and retrieve."""
+        camera.grab()
+        camera.retrieve()
+        return Sample(count)
+
+    def test_keeps_no_camera(self) -> None:
+        """The error of a lost camera keeps neither the camera nor its pictures in memory."""
+        gc.disable()
+        self.addCleanup(gc.enable)
+        camera = Faulty("grab", CameraError)
+        kept = weakref.ref(camera)
+        cameras = [camera]
+        del camera
+        self.attempt = Attempt(self.reactor, self.thread, cameras.pop, self.take, self.samples.append)
         running = self.start()
-        self.step(1)
-        self.assertIn("CancelledError", str(self.failureResultOf(running, CameraError).value))
+        self.step(3)
+        self.failureResultOf(running, CameraError)
+        self.assertIsNone(kept())
+
+    def test_closing_is_told(self) -> None:
+        """A camera that cannot be closed is reported in one line."""
+        self.attempt = Attempt(
+            self.reactor, self.thread, partial(self.open, "close", SystemExit), self.take, self.samples.append
+        )
+        running = self.start()
+        self.step(2)
+        with capturedLogs() as told:
+            running.cancel()
+            self.step(2)
+        self.failureResultOf(running, defer.CancelledError)
+        self.assertEqual([formatEvent(event) for event in told], ["a camera could not be closed: SystemExit"])

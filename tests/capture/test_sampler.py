@@ -72,6 +72,13 @@ class SamplerTests(TestCase):
 
         self.assertEqual(self.sampler().sample(Breaking(), 1), Sample(1, problem="torn"))
 
+    def test_time_that_is_none(self) -> None:
+        """A camera whose time of capture is no number is lost: viewers would be sent it."""
+        for taken in (float("nan"), float("inf")):
+            camera = FakeCamera()
+            camera.now = lambda taken=taken: taken  # type: ignore[misc]
+            self.assertRaisesRegex(CameraError, "time of capture, (nan|inf)", self.sampler().sample, camera, 1)
+
     def test_lost(self) -> None:
         """The error of a lost camera is passed on."""
         camera = FakeCamera()

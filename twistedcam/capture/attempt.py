@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twistedcam.capture.reasons import as_camera_error
 from twistedcam.capture.sampler import Sample
 from twistedcam.errors import CameraError
 from twistedcam.interfaces import ICamera
+
+log = Logger()
 
 OPEN_SECONDS = 15.0  # some webcams take 10 s to open on Windows
 STALL_SECONDS = 5.0
@@ -51,7 +55,7 @@ class Attempt:
         self.has_ended = False
 
     async def run(self) -> None:
-        """Poll until the camera is lost. Raises the error that ended it, usually a L{CameraError}."""
+        """Poll until the camera is lost. Raises a L{CameraError} that says why, and L{CancelledError} if cancelled."""
         too_late = CameraError(f"it has not opened within {OPEN_SECONDS:.0f} s")
         self._stall = self._reactor.callLater(OPEN_SECONDS, self._fail, too_late)
         try:
@@ -66,7 +70,7 @@ class Attempt:
             self._stall.cancel()
         if self._loop is not None and self._loop.running:
             self._loop.stop()
-        self._thread.callInThread(self._close)
+        self._in_thread(self._close).addErrback(self._not_closed)
         self._thread.stop()
 
     def _in_thread(self, function: Callable[..., Any], *args: object) -> Deferred[Any]:
@@ -75,17 +79,16 @@ class Attempt:
     def _call(self, function: Callable[..., Any], *args: object) -> Any:
         try:
             return function(*args)
-        except CameraError as error:
-            # The frames of its traceback would keep the camera and its pictures in memory
-            # until the garbage collector runs in the reactor's thread.
-            raise error.with_traceback(None) from None
-        except (CancelledError, asyncio.CancelledError) as error:
-            # It would look as if this attempt had been cancelled.
-            raise CameraError(f"the camera's own code raised {type(error).__name__}") from None
+        except BaseException as error:  # a plugin's SystemExit would end neither it nor us, but this thread's work
+            # Returned, not raised: a traceback of this frame would refer to the error, and the error to it.
+            return Failure(as_camera_error(error))
 
     def _open(self) -> float:
         self._camera = self._open_camera()
-        return float(self._camera.interval)
+        interval = float(self._camera.interval)
+        if not 0 <= interval < math.inf:
+            raise CameraError(f"its interval, {interval}, is not a number of seconds >= 0")
+        return interval
 
     def _close(self) -> None:
         camera, self._camera = self._camera, None
@@ -94,6 +97,9 @@ class Attempt:
                 camera.close()
         finally:
             self.has_ended = True
+
+    def _not_closed(self, failure: Failure) -> None:
+        log.warn("a camera could not be closed: {reason}", reason=failure.getErrorMessage())
 
     def _start_polling(self, interval: float) -> None:
         if self._over:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from twistedcam.capture.encoder import EncodedPicture, Settings, encode
+from twistedcam.capture.reasons import reason
 from twistedcam.codec import CodecError
-from twistedcam.errors import BrokenPictureError
+from twistedcam.errors import BrokenPictureError, CameraError
 from twistedcam.frame import FrameError
 from twistedcam.interfaces import ICamera
 from twistedcam.rates import RateLimit
@@ -56,10 +58,12 @@ class Sampler:
             for _ in range(count):
                 taken = camera.grab()
                 grabbed += 1
+            if not math.isfinite(taken):
+                raise CameraError(f"its time of capture, {taken}, is not a number of seconds")
             encodings = self._wanted()
             if not encodings or not self._limit.due(taken):
                 return Sample(grabbed)
             captured = self._wall() - (self._monotonic() - taken)
             return Sample(grabbed, captured, encode(camera.retrieve(), encodings, self._settings))
         except (BrokenPictureError, CodecError, FrameError) as error:
-            return Sample(grabbed, problem=str(error))
+            return Sample(grabbed, problem=reason(error))

@@ -18,6 +18,7 @@ from twistedcam.camera_status import CameraState, ICameraStatus
 from twistedcam.capture.attempt import Attempt
 from twistedcam.capture.encoder import EncodedPicture, Settings
 from twistedcam.capture.no_signal import Card, NoSignal
+from twistedcam.capture.reasons import UnexpectedError, as_camera_error
 from twistedcam.capture.sampler import Sample, Sampler
 from twistedcam.errors import CameraError
 from twistedcam.frame import NO_SIGNAL
@@ -167,14 +168,14 @@ class Capture(Service):
                 await self._attempt()
             except CancelledError:
                 raise
-            except CameraError as error:
-                self._go_lost(str(error))
             except Exception as error:
-                reason = f"{type(error).__name__}: {error}"
-                if reason != self.reason:  # once, not at each attempt
-                    log.failure("{camera}: the camera failed unexpectedly", camera=self.name)
-                self._go_lost(reason)
+                self._failed(error if isinstance(error, CameraError) else as_camera_error(error))
             await deferLater(self._reactor, self._next_retry())
+
+    def _failed(self, error: CameraError) -> None:
+        if isinstance(error, UnexpectedError) and str(error) != self.reason:  # once, not at each attempt
+            log.failure("{camera}: the camera failed unexpectedly", error.failure, camera=self.name)
+        self._go_lost(str(error))
 
     async def _attempt(self) -> None:
         """Make one attempt, unless too many earlier ones still hang in a read."""

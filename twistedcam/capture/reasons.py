@@ -1,0 +1,35 @@
+"""What goes wrong in a camera, as errors of ours that can be shown: plugins raise anything, with any text."""
+
+from __future__ import annotations
+
+from twistedcam.errors import CameraError, TwistedcamError
+from twistedcam.secret import redacted
+from twistedcam.text import PrintableFailure, printable
+
+
+class UnexpectedError(CameraError):
+    """The camera's own code raised something other than a L{CameraError}: C{failure}, with its traceback."""
+
+    def __init__(self, reason: str, failure: PrintableFailure) -> None:
+        super().__init__(reason)
+        self.failure = failure
+
+
+def as_camera_error(error: BaseException) -> CameraError:
+    """C{error}, which is being handled, as a L{CameraError} with its L{reason}."""
+    if isinstance(error, CameraError):
+        # Not the error itself: the frames of its traceback would keep the camera and its pictures in memory
+        # until the garbage collector runs in the reactor's thread.
+        return CameraError(reason(error))
+    return UnexpectedError(reason(error), PrintableFailure(error, type(error), error.__traceback__))
+
+
+def reason(error: BaseException) -> str:
+    """What viewers and the log are told of C{error}: text that prints, without the passwords of URLs."""
+    try:
+        text = str(error)
+    except BaseException:  # its own __str__ is at fault
+        text = "its text cannot be shown"
+    if not isinstance(error, TwistedcamError) or not text:
+        text = f"{type(error).__name__}: {text}".removesuffix(": ")
+    return printable(redacted(text))
