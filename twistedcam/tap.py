@@ -15,6 +15,7 @@ from twistedcam.app.config import OPTIONS, ConfigError, ServerConfig, make_confi
 from twistedcam.app.listener import StartError
 from twistedcam.app.options import GroupedOptions, drop_default_pidfile
 from twistedcam.app.service import Server
+from twistedcam.text import printable
 
 
 class Options(GroupedOptions, AuthOptionMixin):
@@ -132,7 +133,7 @@ def _ending_the_command() -> Iterator[None]:
     try:
         yield
     except StartError as error:
-        raise CommandError(f"camstream: {error}") from None
+        raise CommandError(f"camstream: {printable(str(error))}") from None
 
 
 def makeService(options: Options) -> ServerCommand:

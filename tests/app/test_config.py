@@ -143,6 +143,29 @@ class CameraTests(ConfigTestCase):
         ):
             self.assertIn(message, self.refused(cameras))
 
+    def test_names(self) -> None:
+        """Names that do not print, that are empty or that viewers would cut off are refused; others are kept."""
+        sources = parse_cameras(["test"])
+        for name in ("", "a\x1b[2J", "a\rb", "a\u202eb", "a\ud800", "x" * 201):
+            with self.assertRaisesRegex(
+                ConfigError, "^--camera: '.* is not a name of 1 to 200 .*NAME=SOURCE$"
+            ) as caught:
+                make_config(MemoryReactorClock(), [dataclasses.replace(sources[0], name=name)], {})
+            self.assertTrue(str(caught.exception).isprintable())
+        for name in ("x", "Tür zum Hof", "入口", "x" * 200):
+            config = make_config(MemoryReactorClock(), [dataclasses.replace(sources[0], name=name)], {})
+            self.assertEqual(config.cameras[0].name, name)
+
+    def test_hostile_texts(self) -> None:
+        """An error of a source prints, whatever the source is called."""
+        path = self.mktemp() + "\x1b[2J\r\u202e"
+        with open(path, "w") as file:
+            file.write("no video")
+        for source in (path, "missing\x1b", "a\ud800", "plugin:\x1b", "rtsp://me:secret@[::1/\x1b"):
+            told = self.refused((source,))
+            self.assertTrue(told.isprintable(), told)
+            self.assertNotIn("secret", told)
+
 
 class EndpointTests(ConfigTestCase):
     """Where to listen."""

@@ -38,6 +38,9 @@ class KeywordTests(TestCase):
             ({"camera": "test"}, "camera: there is no such option"),
             ({"help": True}, "help: there is no such option"),
             ({"name": 5}, "name: 5 is not a string"),
+            ({"name": ""}, "name: '' is not a name of 1 to 200 characters that all print"),
+            ({"name": "\x1b[2J"}, r"name: '\x1b[2J' is not a name"),
+            ({"name": "x" * 201}, "is not a name of 1 to 200"),
             ({"listen": "tcp:0"}, "use share to share it by a key, auth for"),
         ):
             self.assertIn(message, await self.refused(**options))

@@ -33,6 +33,29 @@ class ParseTests(TestCase):
             source = parse_source(text)
             self.assertEqual((source.name, source.kind, source.target), (name, kind, target))
 
+    def link(self, name: str) -> str:
+        """The path of the video under another name."""
+        path = os.path.join(os.path.dirname(self.path), f"{name}.avi")
+        os.link(self.path, path)
+        return path
+
+    def test_names_of_files(self) -> None:
+        """A name that is made of a file's prints, and is not too long."""
+        for name, expected in (("a\x1b[2J", r"a\x1b[2J.avi"), ("c" * 240, "c" * 197 + "...")):
+            self.assertEqual(parse_source(self.link(name)).name, expected)
+
+    def test_no_text(self) -> None:
+        """A file or URL whose name is not UTF-8 text, at which OpenCV crashes, is refused."""
+        for target in (self.link("b\udcff"), "rtsp://me:secret@door.example/\udcff"):
+            with self.assertRaisesRegex(CameraError, r"udcff.* is not UTF-8 text.*: rename it") as caught:
+                parse_source(target).open()
+            self.assertNotIn("secret", str(caught.exception))
+
+    def test_no_url(self) -> None:
+        """What is no URL after all is refused, without its password."""
+        with self.assertRaisesRegex(CameraError, r"'rtsp://\*\*\*@\[::1/' is not a URL"):
+            parse_source("rtsp://me:secret@[::1/")
+
     def test_no_such_file(self) -> None:
         """The error of a missing file names it, and says what to write instead."""
         with self.assertRaisesRegex(CameraError, "no video file 'missing.mp4'.*/dev/videoN"):
@@ -48,3 +71,7 @@ class ParseTests(TestCase):
         with self.assertRaises(CameraError) as caught:
             parse_source("http://me:secret@127.0.0.1:1/x").open()
         self.assertNotIn("secret", str(caught.exception))
+
+    def test_passwords_are_not_shown(self) -> None:
+        """The representation of a source contains no password."""
+        self.assertNotIn("secret", repr(parse_source("rtsp://me:secret@door.example/live")))

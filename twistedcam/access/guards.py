@@ -18,6 +18,7 @@ from twistedcam.access.sharekey import is_proof, prove
 from twistedcam.errors import AccessDeniedError
 from twistedcam.interfaces import IGuard
 from twistedcam.secret import Secret
+from twistedcam.text import PrintableFailure
 from twistedcam.wire.messages import Challenge, Hello
 
 log = Logger()
@@ -138,6 +139,6 @@ class PasswordGuard:
         except CancelledError:
             raise
         except Exception:
-            log.failure("passwords cannot be checked")
+            log.failure("passwords cannot be checked", PrintableFailure())  # whose text may be from a directory
             raise AccessDeniedError("the server cannot check passwords at present, try again later") from None
         return None

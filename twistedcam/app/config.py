@@ -20,14 +20,17 @@ from twistedcam.access.share_folder import ShareError, default_folder
 from twistedcam.app.options import read_number
 from twistedcam.capture.encoder import Settings
 from twistedcam.capture.opencv import Mode
+from twistedcam.capture.reasons import reason
 from twistedcam.capture.sources import Source, parse_source
 from twistedcam.encodings import ENCODING_JPEG, ENCODING_PICKLE
 from twistedcam.errors import CameraError, TwistedcamError
 from twistedcam.net import DEFAULT_PORT
 from twistedcam.rates import MAX_FPS
+from twistedcam.text import printable
 from twistedcam.web.hosts import read_name
 from twistedcam.web.origins import read_origin
 from twistedcam.web.proxies import Network, read_network
+from twistedcam.wire.fields import MAX_TEXT
 
 DEFAULT_LISTEN, SHARED_LISTEN = f"tcp:{DEFAULT_PORT}:interface=127.0.0.1", f"tcp:{DEFAULT_PORT}"
 DEFAULT_HTTP, SHARED_HTTP = "tcp:8080:interface=127.0.0.1", "tcp:8080"
@@ -133,7 +136,7 @@ def parse_cameras(texts: Iterable[str]) -> tuple[Source, ...]:
     try:
         return tuple(parse_source(text) for text in texts)
     except CameraError as error:
-        raise ConfigError(f"--camera: {error}") from None
+        raise ConfigError(f"--camera: {reason(error)}") from None
 
 
 def _number(kind: type[int] | type[float], least: float, most: float) -> Callable[[Any], float]:
@@ -182,7 +185,7 @@ def _checker(description: str) -> ICredentialsChecker:
     except InvalidAuthType:
         raise ValueError(f"{kind!r} is not recognized, write it like file:PATH or memory:NAME:PASSWORD") from None
     except Exception as error:  # each kind of checker has errors of its own
-        raise ValueError(f"{kind!r} cannot be used: {error}") from None
+        raise ValueError(f"{kind!r} cannot be used: {printable(str(error))}") from None
     if IUsernamePassword not in checker.credentialInterfaces:
         raise ValueError(f"{kind!r} is not for names and passwords, write it like file:PATH")
     return checker
@@ -244,9 +247,21 @@ def _read_one(name: str, value: Any) -> Any:
         raise ConfigError(f"--{name}: {error}") from None
 
 
+def check_name(name: object) -> None:
+    """Raise ValueError unless viewers can be shown C{name}, a camera's, as it is."""
+    if not isinstance(name, str):
+        raise ValueError(f"{name!r} is not a string")
+    if not name or not name.isprintable() or len(name) > MAX_TEXT:
+        raise ValueError(f"{name!r:.60} is not a name of 1 to {MAX_TEXT} characters that all print")
+
+
 def _check_names(cameras: Sequence[Source]) -> None:
     names = [camera.name for camera in cameras]
     for name in names:
+        try:
+            check_name(name)
+        except ValueError as error:
+            raise ConfigError(f"--camera: {error}, write NAME=SOURCE") from None
         if names.count(name) > 1:
             raise ConfigError(f"--camera: two cameras are called {name!r}, write NAME=SOURCE for one of them")
 
@@ -291,7 +306,7 @@ def _endpoint(reactor: Any, option: str, description: str, example: str, is_defa
         return Endpoint(description, serverFromString(reactor, description), is_default)
     except Exception as error:  # each kind of endpoint has errors of its own
         raise ConfigError(
-            f"--{option}: {description!r} is not a server endpoint ({error}), write it like {example}"
+            f"--{option}: {description!r} is not a server endpoint ({printable(str(error))}), write it like {example}"
         ) from None
 
 

@@ -7,14 +7,14 @@ import logging
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
 
 from twistedcam.app.background import running_reactor
-from twistedcam.app.config import ConfigError, ServerConfig, make_config
+from twistedcam.app.config import ConfigError, ServerConfig, check_name, make_config
 from twistedcam.app.listener import StartError
 from twistedcam.app.service import Server
 from twistedcam.capture.opencv import Mode
@@ -57,7 +57,7 @@ def serve(images: Any, name: str = "camera", block: bool = True, **options: Any)
 class _GivenSource(Source):
     """A camera whose pictures the script gives."""
 
-    images: Any
+    images: Any = field(repr=False)
 
     def open(self, mode: Mode = Mode()) -> ICamera:
         """Continue the images where they were, or begin anew if C{images} is a callable."""
@@ -81,8 +81,10 @@ async def start_server(reactor: Any, images: Any, name: str, options: Mapping[st
 
 
 def _configure(reactor: Any, images: Any, name: str, options: Mapping[str, Any]) -> ServerConfig:
-    if not isinstance(name, str):
-        raise ServeError(f"name: {name!r} is not a string")
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise ServeError(f"name: {error}") from None
     given = {keyword.replace("_", "-"): value for keyword, value in options.items()}
     try:
         return make_config(reactor, [_GivenSource(name, "given", "", images)], given)

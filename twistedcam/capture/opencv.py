@@ -16,6 +16,7 @@ from zope.interface import implementer
 from twistedcam.codec import Image
 from twistedcam.errors import BrokenPictureError, CameraError
 from twistedcam.interfaces import ICamera
+from twistedcam.secret import redacted
 
 # Our own errors report what goes wrong, once and with its reason.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -64,6 +65,7 @@ class OpenCVCamera:
     ) -> None:
         self._label = label or target
         self._monotonic = monotonic
+        _check_text(target)
         self._capture = cv2.VideoCapture(target, backend, list(options))
         if not self._capture.isOpened():
             raise CameraError(f"{self._label} cannot be opened as video")
@@ -135,6 +137,13 @@ class OpenCVCamera:
     def close(self) -> None:
         """Release the device."""
         self._capture.release()
+
+
+def _check_text(target: str | int) -> None:
+    try:
+        str(target).encode()
+    except UnicodeEncodeError:  # at which OpenCV would crash
+        raise CameraError(f"{redacted(str(target))!r} is not UTF-8 text, which OpenCV cannot open: rename it") from None
 
 
 def open_device(target: str, mode: Mode) -> ICamera:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from twistedcam.capture.cards import TestCard
@@ -13,6 +13,9 @@ from twistedcam.capture.opencv import Mode, open_device, open_file, open_url
 from twistedcam.errors import CameraError
 from twistedcam.interfaces import ICamera
 from twistedcam.plugin import find_plugin, open_plugin
+from twistedcam.secret import redacted
+from twistedcam.text import printable
+from twistedcam.wire.fields import MAX_TEXT
 
 TEST_CARD = "test"
 _PLUGIN = "plugin:"
@@ -24,7 +27,7 @@ class Source:
 
     name: str
     kind: str
-    target: str
+    target: str = field(repr=False)  # a URL may contain a password
 
     def open(self, mode: Mode = Mode()) -> ICamera:
         """Open it, which may block for seconds. Raises L{CameraError}."""
@@ -37,19 +40,32 @@ def parse_source(text: str) -> Source:
     """Parse C{[NAME=]SOURCE}; a video file is opened to check it, a device is not. Raises L{CameraError}."""
     named = None if os.path.exists(text) else re.fullmatch(r"([\w.-]+)=(.+)", text)
     name, target = named.groups() if named else ("", text)
+    found = _recognize(target)
+    return replace(found, name=name or printable(found.name, MAX_TEXT))
+
+
+def _recognize(target: str) -> Source:
+    """The source for C{target}, called after it."""
     if target == TEST_CARD:
-        return Source(name or TEST_CARD, TEST_CARD, target)
+        return Source(TEST_CARD, TEST_CARD, target)
     if target.isdecimal():
-        return Source(name or f"camera-{int(target)}", "device", str(int(target)))
+        return Source(f"camera-{int(target)}", "device", str(int(target)))
     if target.startswith("/dev/"):
-        return Source(name or os.path.basename(target), "device", target)
+        return Source(os.path.basename(target), "device", target)
     if target.startswith(_PLUGIN):
         plugin = find_plugin(target.removeprefix(_PLUGIN)).name
-        return Source(name or plugin, "plugin", plugin)
+        return Source(plugin, "plugin", plugin)
     if "://" in target:
-        return Source(name or urlsplit(target).hostname or "url", "url", target)
+        return Source(_host(target) or "url", "url", target)
     _check_file(target)
-    return Source(name or os.path.basename(target), "file", target)
+    return Source(os.path.basename(target), "file", target)
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError as error:
+        raise CameraError(f"{redacted(url)!r} is not a URL: {error}") from None
 
 
 def _check_file(path: str) -> None:
