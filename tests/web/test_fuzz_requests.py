@@ -22,6 +22,7 @@ from twistedcam.encodings import ENCODING_JPEG
 from twistedcam.testing import RecordingSink
 from twistedcam.web.authenticators import BasicAuthenticator, RequestAuthenticator, TokenAuthenticator
 from twistedcam.web.metrics import Metrics
+from twistedcam.web.proxies import Proxies, read_network
 from twistedcam.web.resources import WebService
 from twistedcam.web.site import AuthenticatedSite
 
@@ -40,6 +41,7 @@ _REQUESTS = [
         "GET /metrics HTTP/1.1",
         "POST /state HTTP/1.1",
         "GET * HTTP/1.1",
+        "GET http://localhost/snapshot?max_age=3600 HTTP/1.1",
     )
     for headers in (
         "",
@@ -50,7 +52,10 @@ _REQUESTS = [
         "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9\r\n",
         "Authorization: Basic bWU6c2VjcmV0\r\nAccept: application/openmetrics-text; version=1.0.0\r\n",
         "Accept: \u20ac\r\n",
-        "Cookie: a=b; twistedcam=x; =; c\r\nOrigin: http://other\r\n X: continued\r\n",
+        'X-Forwarded-For: 10.0.0.1, [::1]:5\r\nForwarded: for="[::1]";by=_x, for=unknown\r\n',
+        "Sec-Fetch-Site: cross-site\r\nReferer: http://other/x\r\n",
+        "Host: other\r\n",
+        "Cookie: a=b; __Host-twistedcam-0001020304050607=x; =; c\r\nOrigin: http://other\r\n X: continued\r\n",
     )
 ]
 
@@ -90,7 +95,11 @@ class RequestFuzzTests(SynchronousTestCase):
             BasicAuthenticator(PasswordGuard(portal)),
             TokenAuthenticator(FakeCredential()),
         )
-        self.sites = [AuthenticatedSite(self.face.root, kind, self.admission, "*", self.clock) for kind in kinds]
+        proxies = Proxies([read_network("127.0.0.1")])
+        self.sites = [
+            AuthenticatedSite(self.face.root, kind, self.admission, "http://other", self.clock, None, proxies)
+            for kind in kinds
+        ]
 
     def converse(self, pieces: list[bytes], site: AuthenticatedSite) -> bytes:
         """Send C{pieces} over one connection, which is lost then, and return the answers."""
