@@ -60,7 +60,7 @@ class CurrentShareTests(TestCase):
         self.assertEqual(self.share.fingerprint, new.fingerprint)
 
     def test_damaged(self) -> None:
-        """Files that cannot be used change nothing; that is logged once for each change."""
+        """Files that cannot be used change nothing; that is logged once for each reason."""
         old = self.share.key
         for spoil in (
             lambda: self.folder.key_file.write_text("nonsense"),
@@ -72,6 +72,15 @@ class CurrentShareTests(TestCase):
         self.assertEqual([event["log_level"].name for event in self.log], ["warn", "warn"])
         self.folder.store(make_share(0))
         self.assertTrue(self.share.follow())
+
+    def test_mended(self) -> None:
+        """A key that others could read is taken as soon as they cannot any more."""
+        self.folder.store(make_share(0))
+        self.folder.key_file.chmod(0o644)
+        self.assertEqual([self.share.follow() for _ in range(3)], [False] * 3)
+        self.folder.key_file.chmod(0o600)
+        self.assertEqual([self.share.follow() for _ in range(3)], [True, False, False])
+        self.assertEqual(len(self.log), 1)
 
     def test_no_link(self) -> None:
         """A link that cannot be stored is a warning: the key is good."""

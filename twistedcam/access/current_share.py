@@ -26,6 +26,7 @@ class CurrentShare:
     def __init__(self, folder: ShareFolder, now: Callable[[], float], renew: bool = False) -> None:
         self._folder = folder
         self._state: object = None  # of the folder, when it was read
+        self._problem = ""  # why it could not be read
         self._is_new, self._is_kept = renew, False
         self._share = make_share(now()) if renew else folder.load_or_make(now)
 
@@ -68,17 +69,22 @@ class CurrentShare:
         state = self._folder.state()
         if state == self._state:
             return False
-        self._state = state
         try:
             share = self._folder.load()
         except ShareError as error:
-            log.warn("the key cannot be read again, and the one from before stays valid: {reason}", reason=str(error))
+            self._report(str(error))
             return False
+        self._state, self._problem = state, ""
         is_renewed = share.secret != self.secret
         if is_renewed or share.fingerprint != self.fingerprint:
             self._share = share
             self._keep_link()
         return is_renewed
+
+    def _report(self, problem: str) -> None:
+        if problem != self._problem:
+            log.warn("the key cannot be read again, and the one from before stays valid: {reason}", reason=problem)
+        self._problem = problem
 
     def _keep_link(self) -> None:
         try:
