@@ -39,10 +39,14 @@ class QueuedStreamTests(SynchronousTestCase):
         self.stream = QueuedStream(self.file("utf-8"))
 
     def tearDown(self) -> None:
-        # Closed for reading first, which ends the write that the thread may be in.
-        for descriptor in (self.reading, self.writing):
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
+        # Closed for reading first, which ends the write that the thread may be in; and for writing when the thread has
+        # nothing left to write, or it would write to what has the same descriptor next.
+        with contextlib.suppress(OSError):
+            os.close(self.reading)
+        with self.stream._changed:
+            self.assertTrue(self.stream._changed.wait_for(lambda: not self.stream._waiting, 30))
+        with contextlib.suppress(OSError):
+            os.close(self.writing)
 
     def file(self, encoding: str) -> TextIO:
         """The pipe as a text file."""

@@ -17,6 +17,8 @@ from typing import Any
 FINISH_SECONDS = 1.0
 MAX_WAITING_BYTES = 256 * 1024
 
+_installed: list[QueuedStream] = []
+
 
 class QueuedStream(io.TextIOBase):
     """
@@ -135,9 +137,12 @@ def install(reactor: Any) -> None:
         stream = getattr(sys, name)
         if stream is not None and stream is getattr(sys, f"__{name}__") and hasattr(stream, "buffer"):
             queued = QueuedStream(stream)
+            _installed.append(queued)
             setattr(sys, name, queued)
-            # When twistd logs, sys.stdout is its log, and what is no log goes to sys.__stdout__.
-            setattr(sys, f"__{name}__", queued)
+            if name == "stdout":
+                # When twistd logs, sys.stdout is its log, and what is no log goes to sys.__stdout__. sys.__stderr__
+                # stays: where twistd goes to the background, the process that waits writes to it and ends at once.
+                sys.__stdout__ = queued  # type: ignore[assignment, misc]
     # After a signal, twistd logs its last line when the reactor has stopped, and the signal then ends the process.
     reactor.addSystemEventTrigger("after", "shutdown", finish)
     atexit.register(finish)
@@ -146,6 +151,5 @@ def install(reactor: Any) -> None:
 def finish() -> None:
     """Give the standard streams up to L{FINISH_SECONDS} from the first call, all together, to be written."""
     deadline = time.monotonic() + FINISH_SECONDS
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if isinstance(stream, QueuedStream):
-            stream.finish(deadline)
+    for stream in _installed:
+        stream.finish(deadline)
