@@ -104,11 +104,11 @@ class PrepareTests(SynchronousTestCase):
     def test_connection_limit(self) -> None:
         """Some files are kept back for the process itself and its cameras, and a few connections are always left."""
         for limit, cameras, expected in (
-            ((256, 256), 1, 220),
-            ((256, 4096), 3, 212),
+            ((256, 256), 1, 172),
+            ((256, 4096), 3, 164),
             ((16, 16), 1, 8),
-            ((65_536, 65_536), 1, 61_420),
-            ((-1, -1), 1, 61_420),
+            ((65_536, 65_536), 1, 65_388),
+            ((-1, -1), 1, 65_388),
         ):
             self.limit = limit
             self.assertEqual(runtime.connection_limit(cameras), expected)

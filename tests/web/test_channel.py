@@ -265,14 +265,21 @@ class CrowdTests(ProcessTestCase):
             connection = socket.create_connection(("127.0.0.1", ports[1]))
             self.addCleanup(connection.close)
             connection.sendall(b"GET / HTTP/1.1\r\n")
-        endpoint: Any = HostnameEndpoint(reactor, "127.0.0.1", ports[1])
-        request = b"GET /healthz HTTP/1.1\r\nAuthorization: Basic bWU6c2VjcmV0\r\nConnection: close\r\n\r\n"
-        answer: Exchange = await endpoint.connect(Factory.forProtocol(lambda: Exchange(request)))
-        while not answer.lost:
-            await turn()
-        self.assertEqual(answer.status, 200)
+        answers = [await self.ask_once(ports[1])]
+        while not answers[-1].received and len(answers) < 5:  # the server may accept more at once than it can open
+            answers.append(await self.ask_once(ports[1]))
+        self.assertEqual(answers[-1].status, 200)
         Path(self.folder, "password").write_text("secret\n")
         login = ("--user", "me", "--password-file", "password", "--port", str(ports[0]))
         viewer = self.twistd("camstream-client", "--headless", "--frames", "3", *login)
         self.assertEqual(await viewer.ended, 0)
         self.assertNotIn("Traceback", server.output)
+
+    async def ask_once(self, port: int) -> Exchange:
+        """An answer, which is empty if the server ends the connection."""
+        endpoint: Any = HostnameEndpoint(reactor, "127.0.0.1", port)
+        request = b"GET /healthz HTTP/1.1\r\nAuthorization: Basic bWU6c2VjcmV0\r\nConnection: close\r\n\r\n"
+        answer: Exchange = await endpoint.connect(Factory.forProtocol(lambda: Exchange(request)))
+        while not answer.lost:
+            await turn()
+        return answer

@@ -50,7 +50,8 @@ def connection_limit(cameras: int) -> int:
     """
     How many connections this process may have: its soft limit on open files, less what the rest of it needs.
 
-    That is 16 files, 4 for each of C{cameras}, and a sixteenth of all as a reserve; 8 connections are always left.
+    That is 16 files, 4 for each of C{cameras}, and a quarter of all as a reserve, at most 128: Twisted accepts a hundred
+    connections in one turn of the reactor, and closes those that made room in the next. 8 are always left.
     """
     try:
         import resource
@@ -59,7 +60,7 @@ def connection_limit(cameras: int) -> int:
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if soft == resource.RLIM_INFINITY:
         soft = _DESCRIPTORS
-    return max(8, soft - (16 + 4 * cameras + soft // 16))
+    return max(8, soft - (16 + 4 * cameras + min(soft // 4, 128)))
 
 
 def _end_on_hangup(reactor: Any) -> None:
