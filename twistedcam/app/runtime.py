@@ -50,8 +50,8 @@ def connection_limit(cameras: int) -> int:
     """
     How many connections this process may have: its soft limit on open files, less what the rest of it needs.
 
-    That is 16 files, 4 for each of C{cameras}, and a quarter of all as a reserve, at most 128: Twisted accepts a hundred
-    connections in one turn of the reactor, and closes those that made room in the next. 8 are always left.
+    That is 16 files, 4 for each of C{cameras}, and as a reserve a quarter of all, at most 128: in one turn of the
+    reactor Twisted accepts a hundred connections, and it closes those that made room in the next. 8 are always left.
     """
     try:
         import resource

@@ -55,7 +55,7 @@ class Attempt:
         self.has_ended = False
 
     async def run(self) -> None:
-        """Poll until the camera is lost. Raises a L{CameraError} that says why, and L{CancelledError} if cancelled."""
+        """Poll until the camera is lost. Raises a L{CameraError} that says why, and CancelledError if cancelled."""
         too_late = CameraError(f"it has not opened within {OPEN_SECONDS:.0f} s")
         self._stall = self._reactor.callLater(OPEN_SECONDS, self._fail, too_late)
         try:
