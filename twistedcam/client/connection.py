@@ -49,7 +49,7 @@ PING_SECONDS = 1.0
 # hello; one that sends them after that is another kind of server.
 PICKLE_GRACE_SECONDS = 2.0
 SILENCE_SECONDS = 3.5  # checked once a second: silence is reported within 5
-LOGIN_SECONDS = 12.0  # without a first answer: after failed logins, servers delay it by up to 10 s
+LOGIN_SECONDS = 12.0  # until the first answer: after failed logins, servers delay the next one by up to 10 s
 CLOSE_SECONDS = 1.0
 # The first pings follow each other at once: while both sides are busy with a new
 # connection, the first round trip is rarely a short one.
@@ -65,7 +65,11 @@ _ENDED_SILENTLY = f"{_ENDED} without an answer: if it needs TLS, use --key or --
 
 
 class ServerConnection(MessageReceiver):
-    """A connection to the server: says hello, pings once a second, and hands frames to its L{Session}."""
+    """
+    A connection to the server: says hello, pings once a second, and hands frames to its L{Session}.
+
+    Until the credentials trust the server, it sends one hello and no ping, and reads nothing but a challenge.
+    """
 
     accepted = (JPEG_FIRST_BYTE, JSON_FIRST_BYTE, PICKLE_FIRST_BYTE)
 
@@ -112,11 +116,11 @@ class ServerConnection(MessageReceiver):
             self._session.fail(tls_problem)
         self._session.disconnected(self._problem)
 
-    def _hello(self, sign: Callable[..., Hello], *args: object) -> None:
-        """Say hello with the credentials that C{sign} adds to it."""
+    def _hello(self, add_credentials: Callable[..., Hello], *args: object) -> None:
+        """Say hello with the credentials that C{add_credentials} adds to it."""
         plain = Hello(self.factory.camera or None, adapt=self.factory.adapt)
         try:
-            hello = sign(*args, plain, self.transport)
+            hello = add_credentials(*args, plain, self.transport)
         except AccessDeniedError as denied:
             self._fail(str(denied))
             return
@@ -124,7 +128,7 @@ class ServerConnection(MessageReceiver):
         self.sendString(messages.to_json(hello) + b"\r\n\r\n")
 
     def close(self) -> None:
-        """Read nothing more, and close the connection; with TLS that takes an answer, which is not waited for long."""
+        """Read nothing more, and close the connection; abort it if TLS is not closed within L{CLOSE_SECONDS}."""
         self._stop_reading()
         self.transport.loseConnection()
         if self._abort is None:
@@ -216,13 +220,7 @@ class ServerConnection(MessageReceiver):
 
     def _ping(self) -> None:
         now = self._session.monotonic()
-        limit = (
-            SILENCE_SECONDS
-            if self._pongs
-            else LOGIN_SECONDS
-            if self._has_heard_nothing or not self._is_trusted
-            else math.inf
-        )
+        limit = self._silence_limit()
         if now - self._last_received > limit:
             self._problem = f"nothing was heard from the server for {limit:g} s"
             self.transport.abortConnection()
@@ -231,7 +229,13 @@ class ServerConnection(MessageReceiver):
             self._session.waits("connected, but the server has not answered yet")
         if not self._is_trusted:
             return
-        self._send(Ping(now - self._began))  # our clock by itself would tell how long this machine has run
+        self._send(Ping(now - self._began))  # the monotonic clock itself would tell how long this machine has run
+
+    def _silence_limit(self) -> float:
+        """How many seconds the server may be silent."""
+        if self._pongs:
+            return SILENCE_SECONDS
+        return LOGIN_SECONDS if self._has_heard_nothing or not self._is_trusted else math.inf
 
     def _pong(self, pong: Pong) -> None:
         sent, now = pong.sent, self._session.monotonic()

@@ -23,6 +23,7 @@ from twistedcam.errors import NoRoomError
 from twistedcam.net import network_of
 from twistedcam.pacing.transport_sink import PROGRESS_SECONDS
 from twistedcam.rates import MAX_FPS
+from twistedcam.web.headers import header
 from twistedcam.web.query import QueryError, hub_for, number
 from twistedcam.web.responses import DynamicResource, TextResource, busy
 from twistedcam.web.stream import STREAM_TYPE, Snapshot, Stream
@@ -133,9 +134,7 @@ class WebService(Service):
             "stream": stream,
             "snapshot": snapshot,
             "state": DynamicResource(lambda request: ("application/json", json.dumps(state()).encode())),
-            "metrics": DynamicResource(
-                lambda request: metrics((request.getHeader(b"accept") or b"").decode("latin-1"))
-            ),
+            "metrics": DynamicResource(lambda request: metrics(header(request, b"Accept") or "")),
             "healthz": TextResource(http.OK, "ok"),
         }
         for path, resource in {**files, **leaves}.items():
@@ -198,11 +197,6 @@ class WebService(Service):
             if stream.has_stalled(now):
                 self._log(f"viewer {{peer}} ended: it took nothing for {PROGRESS_SECONDS:.0f} s", stream)
                 stream.end()
-
-
-def _accepted(request: Request) -> str:
-    """The Accept header; Twisted would decode it as UTF-8, which it need not be."""
-    return (request.getHeader(b"accept") or b"").decode("latin-1")
 
 
 def _page_file(name: str, kind: str) -> Data:

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 from twistedcam.text import printable
 
-_MAX_SCALAR = 4096  # characters; a viewer's message has no room for more
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can spell it, and nothing can encode or print it
+MAX_LONG_TEXT = 4096  # characters; a viewer's message has no room for more
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can express it, but it cannot be encoded or printed
 MAX_TEXT = 200  # characters of a camera's name or a reason: a comment segment of a JPEG has to hold both
 
 
@@ -38,18 +38,16 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def as_text(name: str, value: object, limit: int = MAX_TEXT) -> str:
-    """C{value} as text that can be encoded, cut off after C{limit} characters. Raises L{FieldError}."""
+    """
+    C{value}, from L{load_object}, as text of at most C{limit} characters; the rest is cut off. Raises L{FieldError}.
+    """
     if not isinstance(value, str):
         raise FieldError(f"{name} is not text")
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and nothing can print
-        raise FieldError(f"{name} is not valid Unicode text") from None
     return value[:limit]
 
 
 def as_name(name: str, value: object) -> str:
-    """C{value} as the name of a camera, which is sent back unchanged and so has to print. Raises L{FieldError}."""
+    """C{value} as the name of a camera; it has to print, because it is sent back unchanged. Raises L{FieldError}."""
     text = as_text(name, value)
     if not text.isprintable():
         raise FieldError(f"{name} contains characters that do not print")
@@ -57,7 +55,7 @@ def as_name(name: str, value: object) -> str:
 
 
 def as_remark(name: str, value: object) -> str:
-    """C{value} as text to be shown, made L{printable}. Raises L{FieldError}."""
+    """C{value} as text that is only shown, and made L{printable} for that. Raises L{FieldError}."""
     return printable(as_text(name, value), MAX_TEXT)
 
 
@@ -83,7 +81,7 @@ def as_seconds(name: str, value: object) -> float:
 def as_scalar(name: str, value: object) -> str | float | None:
     """C{value} as it is, if it is text, a finite number, a boolean or None. Raises L{FieldError}."""
     if isinstance(value, str):
-        return as_text(name, value, _MAX_SCALAR)
+        return as_text(name, value, MAX_LONG_TEXT)
     if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     raise FieldError(f"{name} is neither text nor a number")

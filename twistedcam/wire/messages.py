@@ -16,6 +16,7 @@ from twistedcam.rates import MAX_FPS
 from twistedcam.secret import Secret
 from twistedcam.wire import framing
 from twistedcam.wire.fields import (
+    MAX_LONG_TEXT,
     FieldError,
     as_name,
     as_number,
@@ -27,16 +28,16 @@ from twistedcam.wire.fields import (
 )
 
 MIN_NONCE, MAX_NONCE = 16, 100  # characters
-_MAX_CREDENTIAL = 4096  # characters; a viewer's message has no room for more
 _MAX_PROOF = 64  # hexadecimal digits of HMAC-SHA256
 
 
 @dataclass(frozen=True)
 class Hello:
     """
-    A viewer chooses C{camera} (the first one if None), at most C{fps} frames a second (0 is all), and its credentials.
+    A viewer asks for C{camera} (the first one if None), and at most C{fps} frames a second (0: no limit).
 
-    Unless it C{adapt}s, it is sent full pictures only.
+    If C{adapt} is False, it is sent pictures of full size only. The other fields are credentials: C{nonce} and C{proof}
+    for a key, C{user} and C{password} for a login.
     """
 
     type: ClassVar[str] = "hello"
@@ -52,12 +53,12 @@ class Hello:
     def parse(cls, found: Mapping[str, Any]) -> Hello:
         """The hello in a JSON object. Raises L{FieldError}."""
         return cls(
-            _optional(found, "camera", _credential),
+            _optional(found, "camera", _long_text),
             as_number("fps", found.get("fps", 0), 0, MAX_FPS),
             found.get("adapt", True) is not False,
             _optional(found, "nonce", _nonce),
             _optional(found, "proof", _proof),
-            _optional(found, "user", _credential),
+            _optional(found, "user", _long_text),
             _optional(found, "password", _password),
         )
 
@@ -193,12 +194,12 @@ def _optional(found: Mapping[str, Any], name: str, read: Callable[[str, object],
     return None if value is None else read(name, value)
 
 
-def _credential(name: str, value: object) -> str:
-    return as_text(name, value, _MAX_CREDENTIAL)
+def _long_text(name: str, value: object) -> str:
+    return as_text(name, value, MAX_LONG_TEXT)
 
 
 def _password(name: str, value: object) -> Secret:
-    return Secret(_credential(name, value))
+    return Secret(_long_text(name, value))
 
 
 def _proof(name: str, value: object) -> str:
