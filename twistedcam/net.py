@@ -27,7 +27,7 @@ def disable_nagle(transport: Any) -> None:
 
 
 def describe(address: Any) -> str:
-    """An address as people write it, without a port if it is 0: that of a proxy's client is not known."""
+    """C{address} as people write it; without the port if that is 0, as for a client behind a proxy."""
     host = getattr(address, "host", None)
     if host is None:
         return os.fsdecode(getattr(address, "name", None) or b"a local socket")
@@ -37,7 +37,7 @@ def describe(address: Any) -> str:
 
 
 def is_local(address: Any) -> bool:
-    """Whether only this machine can be at C{address}."""
+    """Whether C{address} can only be on this machine. Raises ValueError if its host is a name."""
     host = getattr(address, "host", None)
     return host is None or parse_ip(host).is_loopback
 
@@ -56,8 +56,8 @@ def network_of(host: str) -> str:
     """
     What counts as one source of connections: an IPv4 address, or the /64 network of an IPv6 address.
 
-    An IPv6 /64 is the least that a single customer is given: its 2**64 addresses cost nothing. What is no IP address is
-    returned as it is.
+    An IPv6 /64 is the least that a single customer is given: its 2**64 addresses cost nothing. A host that is not an IP
+    address is returned unchanged.
     """
     try:
         found = parse_ip(host)

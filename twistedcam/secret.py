@@ -1,4 +1,4 @@
-"""Secrets: a type that shows itself in no text, and URLs without the credentials in them."""
+"""Secrets: a type whose text does not show its value, and a way to remove credentials from URLs."""
 
 from __future__ import annotations
 

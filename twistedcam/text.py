@@ -1,4 +1,4 @@
-"""Text of others, made safe to print: on a terminal, in a log, or on a card."""
+"""Makes text from peers and plugins safe to print: on a terminal, in a log, or on a card."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _escape(character: str) -> str:
 
 
 class PrintableFailure(Failure):
-    """A failure for the log whose traceback is printable: the text of its exception may come from anybody."""
+    """A failure whose traceback is printable, for the log: its exception may quote text from a peer or a plugin."""
 
     def getTraceback(self, *args: Any, **keywords: Any) -> str:  # noqa: N802
         """The traceback, line by line as L{printable} and L{redacted} write them."""

@@ -1,4 +1,4 @@
-"""Work that may take long or never end, in a thread of its own."""
+"""A daemon thread, for calls that may take long or never return."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class DaemonThread(ThreadPool):
     """
     One daemon thread, for a camera or a decoder.
 
-    A call that never returns blocks neither the reactor's own threads, which are joined when it stops, nor the end of
-    the process.
+    A call that never returns does not keep the process from ending, as it would in the reactor's own thread pool, whose
+    threads are joined when the reactor stops.
     """
 
     threadFactory = partial(threading.Thread, daemon=True)  # type: ignore[assignment]

@@ -1,7 +1,7 @@
 """
 Admission, over the wire and over HTTP: how many connections there are, how many watch, and who may log in when.
 
-Every limit on connections, viewers and logins is here. The L{guards} check what a peer shows.
+It holds every limit on connections, viewers and logins. The credentials themselves are checked by L{guards}.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from twistedcam.wire.messages import Challenge, Hello
 
 MAX_VIEWERS = 500
 
-_MAX_CONNECTIONS = 50_000  # unless the process may have fewer
+_MAX_CONNECTIONS = 50_000  # where nothing is known about the limit on open files
 
 _Camera = TypeVar("_Camera")
 
@@ -38,8 +38,9 @@ class Admission:
     """
     Decides, for both protocols, which connections and viewers are let in; a server has one.
 
-    C{connections} are all there are. Those that are let in hold one of the places: of C{viewers} if they watch, of
-    C{snapshots} while a single picture is waited for and sent. C{log} is for all that is logged about them.
+    C{connections} lists all connections of both protocols. One that was let in holds a place: one of C{viewers} while
+    it watches, or one of C{snapshots} while it waits for a single picture and is sent it. C{log} is for every log line
+    about them.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Admission:
 
     async def authenticate(self, host: str, guard: IGuard, hello: Hello, is_private: bool) -> Challenge | None:
         """
-        What C{guard} says to C{hello}: None if the peer may watch, or a challenge, which decides nothing yet.
+        The answer of C{guard} to C{hello}: None if the peer may watch, or a challenge for it to answer.
 
         Attempts that may guess a password wait for their turn. Raises the L{AccessDeniedError} of the guard, and
         L{TooManyAttemptsError} if too many attempts wait.

@@ -1,4 +1,4 @@
-"""The connections of a server, over both protocols: how many there may be, and how long one may wait to be let in."""
+"""The connections of a server, over both protocols: their number, and how long each may wait to be let in."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ WAIT_SECONDS = 10.0
 
 class Connection:
     """
-    One connection in L{Connections}: it waits until it is let in, and again once it L{wait}s for another request.
+    One connection in L{Connections}. It waits until L{let_in} is called, and again after each call of L{wait}.
 
-    C{end} is called with the reason if it has waited too long, or has to make room for a new connection.
+    C{end} is called with the reason if it has waited for L{WAIT_SECONDS}, or has to make room for a new connection.
     """
 
     def __init__(self, connections: Connections, network: str, end: Callable[[str], None]) -> None:
@@ -29,11 +29,11 @@ class Connection:
         self._is_closed = False
 
     def let_in(self) -> None:
-        """It holds a place of its own from now on, and does not wait any more."""
+        """Stop waiting: the peer was let in, and holds a place from now on."""
         self._stop_waiting()
 
     def wait(self) -> None:
-        """Wait from now on, for at most L{WAIT_SECONDS}."""
+        """Wait to be let in, for at most L{WAIT_SECONDS} from now on."""
         self._stop_waiting()
         if self._is_closed:
             return
@@ -63,11 +63,11 @@ class Connections:
     """
     At most C{limit} connections, of which at most C{max_waiting} have not been let in.
 
-    A new connection is always taken if that is possible. In its place, one that waits is ended: of the network with the
-    most connections that wait, the one that has waited longest.
+    When a limit is reached, a new connection takes the place of one that waits: of the network with the most waiting
+    connections, the one that has waited longest.
 
-    C{is_shared} says whether many clients share an address, as behind a proxy: each connection from it counts as a
-    network of its own.
+    C{is_shared} says whether an address is shared by many clients, as that of a proxy is: each connection from it
+    counts as a network of its own.
     """
 
     is_shared: Callable[[str], bool] = staticmethod(lambda host: False)
@@ -77,7 +77,7 @@ class Connections:
         self._limit = limit
         self.max_waiting = max_waiting
         self._all: set[Connection] = set()
-        # Of each network those that wait, in the order in which they began to; dictionaries serve as ordered sets.
+        # By network, the waiting connections in the order in which they began to wait; a dictionary as ordered set.
         self._waiting: dict[str, dict[Connection, None]] = {}
         self._waiting_count = 0
         self._numbers = count()
@@ -87,14 +87,14 @@ class Connections:
 
     @property
     def waiting(self) -> int:
-        """How many have not been let in."""
+        """The number of connections that wait to be let in."""
         return self._waiting_count
 
     def open(self, host: str, end: Callable[[str], None]) -> Connection:
         """
         Take a new connection from the address C{host}, which waits to be let in.
 
-        Raises L{NoRoomError} if all connections that there may be have been let in.
+        Raises L{NoRoomError} if the limit is reached and no connection waits.
         """
         network = f"{host} {next(self._numbers)}" if self.is_shared(host) else network_of(host)
         connection = Connection(self, network, end)
@@ -110,12 +110,12 @@ class Connections:
             connection.end(reason)
 
     def add_waiting(self, connection: Connection) -> None:
-        """C{connection} waits from now on."""
+        """Note that C{connection} waits from now on."""
         self._waiting.setdefault(connection.network, {})[connection] = None
         self._waiting_count += 1
 
     def discard_waiting(self, connection: Connection) -> None:
-        """C{connection} does not wait, or no more."""
+        """Note that C{connection} does not wait, if it did."""
         waiting = self._waiting.get(connection.network, {})
         if connection in waiting:
             del waiting[connection]
@@ -124,7 +124,7 @@ class Connections:
             self._waiting.pop(connection.network, None)
 
     def discard(self, connection: Connection) -> None:
-        """C{connection} is lost."""
+        """Remove C{connection}, which is lost."""
         self._all.discard(connection)
 
     def _make_room(self) -> None:
@@ -135,7 +135,7 @@ class Connections:
 
 
 class Limits(NamedTuple):
-    """How many connections there may be, and what of them: see L{limits_for}."""
+    """The limits on the connections of a server; see L{limits_for}."""
 
     connections: int
     viewers: int
@@ -147,7 +147,11 @@ _MIN_WAITING = 20  # a browser alone opens six connections, and asks over all of
 
 
 def limits_for(max_viewers: int, max_connections: int) -> Limits:
-    """The limits of a server that may have C{max_connections}: a quarter of them is kept for those not yet let in."""
+    """
+    The limits of a server that may have C{max_connections}.
+
+    Viewers hold at most three quarters of them and snapshots an eighth: the rest is for peers that are not let in yet.
+    """
     others = max(max_viewers, _MIN_WAITING)
     return Limits(
         connections=max_connections,

@@ -1,4 +1,4 @@
-"""The share that a server uses at present: it follows the files, which another process may renew."""
+"""The share that a running server uses: it follows the files, which another process may replace."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ log = Logger()
 
 class CurrentShare:
     """
-    The share kept in C{folder}, which is made first if there is none.
+    The share in C{folder}; if there is none, one is made and stored.
 
-    With C{renew} it is a new one, which replaces the one in the folder when L{keep} is called. Raises L{ShareError}.
+    With C{renew} it is a new one, which is stored when L{keep} is called. Constructing it raises L{ShareError}.
     """
 
     def __init__(self, folder: ShareFolder, now: Callable[[], float], renew: bool = False) -> None:
         self._folder = folder
-        self._state: object = None  # of the folder, when it was read
+        self._state: object = None  # of the folder when it was last read
         self._problem = ""  # why it could not be read
         self._is_new, self._is_kept = renew, False
         self._share = make_share(now()) if renew else folder.load_or_make(now)
 
     @property
     def secret(self) -> int:
-        """What the key holds."""
+        """The secret that the key holds."""
         return self._share.secret
 
     @property
@@ -42,7 +42,7 @@ class CurrentShare:
 
     @property
     def token(self) -> Secret:
-        """What browsers show in place of the key."""
+        """The token that browsers send in place of the key."""
         return self._share.token
 
     @property
@@ -55,7 +55,11 @@ class CurrentShare:
         return over_tls(factory, lambda: self._share, refusal)
 
     def keep(self) -> None:
-        """Store the share, if it is a new one; only once. Raises L{ShareError}: what was kept before is still there."""
+        """
+        Store the share if it is a new one; later calls do nothing.
+
+        Raises L{ShareError}, and then what was stored before is still there.
+        """
         if self._is_kept:
             return
         if self._is_new:
@@ -65,7 +69,7 @@ class CurrentShare:
         log.info("the key is in {file}", file=printable(str(self._folder.key_file)))
 
     def follow(self) -> bool:
-        """Take the share in the folder if it has changed; whether the key is another one now."""
+        """Take the share from the folder if its files have changed. Returns whether it has another key than before."""
         state = self._folder.state()
         if state == self._state:
             return False
@@ -89,5 +93,5 @@ class CurrentShare:
     def _keep_link(self) -> None:
         try:
             self._folder.store_link(self.token)
-        except ShareError as error:  # a key in a folder that cannot be written to is as good as any
+        except ShareError as error:  # as in a folder that cannot be written to: the key is valid all the same
             log.warn("the link for browsers cannot be stored: {reason}", reason=str(error))

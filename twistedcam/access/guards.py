@@ -139,6 +139,6 @@ class PasswordGuard:
         except CancelledError:
             raise
         except Exception:
-            log.failure("passwords cannot be checked", PrintableFailure())  # whose text may be from a directory
+            log.failure("passwords cannot be checked", PrintableFailure())  # its text may come from a directory service
             raise AccessDeniedError("the server cannot check passwords at present, try again later") from None
         return None

@@ -32,9 +32,9 @@ class Place:
 
 class Places:
     """
-    At most C{limit} places, of which one network may hold C{per_network}.
+    At most C{limit} places, of which one network may hold C{per_network} (all if None).
 
-    C{full} is the error message if all are taken, in which C{{limit}} is filled in.
+    C{full} is the error message for when none is left, in which C{{limit}} is filled in.
     """
 
     def __init__(self, limit: int, full: str, per_network: int | None = None) -> None:

@@ -32,7 +32,7 @@ REFUSAL = messages.pack(Refused(KEY_NEEDED))
 @dataclass(frozen=True)
 class Share:
     """
-    C{secret} is what the key holds, C{certificate} what the server presents; see L{sharekey}.
+    What a shared camera needs: C{secret}, which the key holds, and C{certificate} with its private key, for TLS.
 
     Any certificate can be used with any secret: a proof of the secret covers the certificate of the connection.
     """
@@ -47,7 +47,7 @@ class Share:
 
     @property
     def token(self) -> Secret:
-        """What browsers show in place of the key."""
+        """The token that browsers send in place of the key."""
         return web_token(self.secret)
 
     @property
@@ -56,7 +56,7 @@ class Share:
         return fingerprint(self.certificate)
 
     def make_context(self) -> Context:
-        """A new context for TLS with our certificate. Raises C{OpenSSL.SSL.Error} if its private key is another's."""
+        """A new context for TLS with our certificate. Raises C{OpenSSL.SSL.Error} if its private key does not match."""
         options = CertificateOptions(
             privateKey=self.certificate.privateKey.original,
             certificate=self.certificate.original,

@@ -1,4 +1,4 @@
-"""The folder in which a share is kept: private files, which are complete whenever they exist."""
+"""The folder in which a share is stored, in private files that are never incomplete."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def default_folder() -> Path:
 
 class ShareFolder:
     """
-    Keeps a share in C{path}: the key, the certificate, and the token of the links for browsers.
+    Stores a share in the folder C{path}: the key, the certificate, and the token of the links for browsers.
 
-    No file is ever incomplete, whatever happens while it is written, and others cannot read it. Servers that begin at
-    the same moment get the same share. All methods that use the files raise L{ShareError}.
+    A file is replaced as a whole, so that none is ever incomplete, and other users cannot read it. Servers that start
+    at the same moment get the same share. All methods that use the files raise L{ShareError}.
     """
 
     def __init__(self, path: Path) -> None:
@@ -51,14 +51,14 @@ class ShareFolder:
         self._certificate_file = path / "share-certificate.pem"
 
     def load(self) -> Share:
-        """The share that is kept."""
+        """The stored share."""
         with self._explaining():
             _check_private(self.path, self.path.stat(), "700")
             certificate, key = _read(self._certificate_file), _read(self.key_file)
         return Share(self._parse_key(key), self._parse_certificate(certificate))
 
     def load_or_make(self, now: Callable[[], float]) -> Share:
-        """The share that is kept; what of it is missing is made first. C{now} is the time of day."""
+        """The stored share; missing files are made first. C{now} returns the time of day."""
         with self._explaining():
             self._make_folder()
             # The key is written last: if it exists, the certificate does.
@@ -69,7 +69,7 @@ class ShareFolder:
         return self.load()
 
     def store(self, share: Share) -> None:
-        """Keep C{share} from now on. Until all of it is written completely, what was kept before stays."""
+        """Store C{share}. The files from before are replaced only after both new ones are complete on the disk."""
         with self._explaining():
             self._make_folder()
             with (
@@ -80,14 +80,14 @@ class ShareFolder:
                 os.replace(key, self.key_file)
 
     def store_link(self, token: Secret) -> None:
-        """Keep the end of the links for browsers, from which nobody learns the key."""
+        """Store the end of the links for browsers; the key cannot be derived from it."""
         content = _line(f"?key={token.reveal()}")
         with self._explaining():
             if not self.link_file.exists() or _read(self.link_file) != content:
                 _write(self.link_file, content, os.replace)
 
     def state(self) -> object:
-        """A value that is another one when the files have changed."""
+        """A value that differs after the files have changed."""
         return _state(self._certificate_file), _state(self.key_file)
 
     def _make_folder(self) -> None:
@@ -157,7 +157,7 @@ def _check_private(path: Path, found: os.stat_result, mode: str) -> None:
 
 @contextlib.contextmanager
 def _written(path: Path, content: bytes) -> Iterator[str]:
-    """A complete private file with C{content}, beside C{path} under another name, which is gone afterwards."""
+    """A complete private file with C{content}, beside C{path} under a temporary name, which is removed afterwards."""
     descriptor, name = tempfile.mkstemp(".new", f"{path.name}.", path.parent)
     try:
         with open(descriptor, "wb") as file:
@@ -176,6 +176,6 @@ def _write(path: Path, content: bytes, publish: Callable[[str, Path], Any]) -> N
 
 
 def _link(name: str, path: Path) -> None:
-    """Give the file C{name} the name C{path} too, unless another process was faster: then its file stays."""
+    """Link the file C{name} to C{path} as well, unless another process was faster: then the file of that one stays."""
     with contextlib.suppress(FileExistsError):
         os.link(name, path)

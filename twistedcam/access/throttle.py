@@ -1,4 +1,4 @@
-"""The throttle of logins: how fast passwords can be tried."""
+"""The login throttle: it limits how fast passwords can be tried."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from twistedcam.errors import AccessDeniedError, NoRoomError
 
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.5, 8.0
 
-# An attempt that would have to wait longer is refused at once: a connection that is not let in ends after 10 s.
+# An attempt whose turn would come later than this, at the present delay, is refused at once. It is below
+# connections.WAIT_SECONDS, after which the connection is ended. (The delay may still grow while the attempt waits.)
 LONGEST_WAIT_SECONDS = 9.0
 MAX_WAITING = 10  # attempts at one name from one network: a browser makes six at once
 _FORGET_SECONDS = 600.0
@@ -31,13 +32,13 @@ class LoginThrottle:
     """
     Takes attempts to log in by one name from one network one at a time, with a growing delay after each failure.
 
-    How many connections make the attempts makes no difference, nor do attempts by other names or from other networks.
-    An attempt that is cancelled while it waits gives up its turn.
+    The number of connections that make the attempts does not matter, and attempts by other names or from other networks
+    delay nobody here. An attempt that is cancelled while it waits gives up its turn.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._turns: OrderedDict[bytes, _Turns] = OrderedDict()  # those that failed last come last
+        self._turns: OrderedDict[bytes, _Turns] = OrderedDict()  # in the order of their last failure
 
     async def attempt(self, network: str, name: str, check: Callable[[], Awaitable[_Result]]) -> _Result:
         """

@@ -1,4 +1,4 @@
-"""The log of viewers and strangers: who came, who is gone and why, in a bounded number of lines."""
+"""The log of connections: who came, who is gone and why, with a limit on the number of lines."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ WINDOW_SECONDS = 60.0
 
 class ViewerLog:
     """
-    At most L{MAX_LINES} lines in L{WINDOW_SECONDS}: a crowd of strangers fills no disk.
+    Logs at most L{MAX_LINES} lines in each window of L{WINDOW_SECONDS}, so that a crowd does not fill the disk.
 
-    Lines beyond that are left out, and counted in a line of their own as soon as there is room again.
+    Further lines are left out. Their number is logged before the first line of a later window.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
