@@ -17,7 +17,7 @@ from twistedcam.secret import Secret
 from twistedcam.web.responses import TextResource, busy
 from twistedcam.wire.messages import Hello
 
-_KEY = b"key"  # of a link's query
+_KEY = b"key"  # the parameter in the query of a link
 _COOKIE_SECONDS = 30 * 24 * 3600
 
 
@@ -88,7 +88,7 @@ class BasicAuthenticator:
 
 
 class TokenCredential(Protocol):
-    """What a browser shows in place of a key. Both may change while the server runs: the key may be renewed."""
+    """What a token and its cookie are made of. Both properties change when the key is renewed while the server runs."""
 
     @property
     def token(self) -> Secret:
@@ -101,10 +101,10 @@ class TokenCredential(Protocol):
 
 class TokenAuthenticator:
     """
-    A link with a token, which becomes a cookie and is taken out of the address; programs may use it as the password.
+    A token in a link, which becomes a cookie and is removed from the address; programs may send it as the password.
 
-    Any of the three lets in, whatever the others are. The cookie is called after the certificate, because cookies know
-    no ports: servers on one host do not see or delete one another's.
+    A right token in any of the three is enough, whatever the others contain. The cookie is named after the certificate,
+    because cookies do not depend on the port: servers on one host would replace each other's.
     """
 
     def __init__(self, credential: TokenCredential) -> None:
@@ -112,11 +112,11 @@ class TokenAuthenticator:
 
     @property
     def guard(self) -> IGuard:
-        """A guard that checks the token of now."""
+        """A guard that checks the current token."""
         return TokenGuard(self._credential.token)
 
     def credentials(self, request: Request) -> Hello | None:
-        """The right token, if it is the cookie, in the link or the password; otherwise a wrong one if there is any."""
+        """The right token, if the cookie, the link or the password is it; otherwise the first of these, or None."""
         shown = (request.getCookie(self._cookie()), *request.args.get(_KEY, []), request.getPassword())
         tokens = [Secret(text.decode(errors="replace")) for text in shown if text]
         right = self._credential.token
@@ -127,7 +127,7 @@ class TokenAuthenticator:
         return _unauthorized("this camera is shared by a link, which the server shows when it starts")
 
     def deny(self, request: Request, reason: str) -> IResource:
-        """Refuse, and delete a cookie that does not let in: a page that is still open would go on failing."""
+        """Refuse, and delete the cookie, if there is one: a page that is still open would go on failing."""
         if request.getCookie(self._cookie()) is not None:
             self._set_cookie(request, "", 0)
         return TextResource(http.FORBIDDEN, reason)

@@ -1,4 +1,4 @@
-"""An HTTP connection: how long it may wait, and what is done before its next request is answered."""
+"""An HTTP connection: its timeouts, its place, and one answer at a time."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from twistedcam.pacing.transport_sink import PORTION_BYTES, PROGRESS_SECONDS, so
 @implementer(IPullProducer)
 class _Departure:
     """
-    Waits until all that was written to a socket's transport has left us, and C{rest} after it; then calls C{on_end}.
+    Waits until all that was written to C{channel}'s transport has been handed to the kernel, then writes C{rest}, and
+    calls C{channel.answer_has_left} when that has been handed over too.
 
-    As in L{TransportSink}: a pull producer is called whenever the last byte has gone, under TLS too if it is registered
-    with the socket's own transport, and C{rest} is copied in portions only.
+    As in L{TransportSink}: a pull producer is called whenever the transport's buffer is empty (under TLS too, if it is
+    registered with the socket's own transport), and C{rest} is copied in portions only.
     """
 
     def __init__(self, channel: WebChannel, rest: memoryview) -> None:
@@ -37,7 +38,7 @@ class _Departure:
         self._has_begun = True
 
     def resumeProducing(self) -> None:
-        """All that was written has left."""
+        """The transport has handed over all that was written."""
         if not self._has_begun:
             return
         if self._rest and not self._raw.disconnecting:
@@ -57,9 +58,9 @@ class WebChannel(HTTPChannel):
     """
     One HTTP connection, in the list of all connections of C{site.admission}.
 
-    It waits to be let in until a whole head of a request has come, then until the answer has left, and then for the
-    next request. Only a request that holds a place does not wait. The next request is not handled before the last
-    answer has left us, so a peer that does not read holds no more than one answer, and the place of its request.
+    Each of these has to happen within the time for which a connection may wait: a whole head of a request comes; its
+    answer leaves; the next head comes. A request that holds a place does not wait. The next request is handled only
+    when the last answer has left, so that a peer that does not read holds one answer, and one place.
     """
 
     site: Any  # set by Twisted: the AuthenticatedSite
@@ -81,7 +82,7 @@ class WebChannel(HTTPChannel):
         super().connectionMade()
         raw = socket_transport(self.transport)
         if hasattr(raw, "socket"):
-            # Or a slow reader's time would begin while most of its answer is still in the kernel's queue.
+            # Otherwise the time of a slow reader would begin while most of its answer is still in the kernel's queue.
             keep_queue_short(raw.socket)
         try:
             host = getattr(self.transport.getPeer(), "host", "")

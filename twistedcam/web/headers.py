@@ -1,4 +1,4 @@
-"""The headers of a request as text, whatever bytes are in them: Twisted's own methods raise on what is not UTF-8."""
+"""The headers of a request as text, whatever bytes they contain: Twisted's own methods fail if it is not UTF-8."""
 
 from __future__ import annotations
 

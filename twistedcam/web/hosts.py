@@ -1,4 +1,4 @@
-"""Which host a request is for, and the names by which a server without a login is asked for: see DNS rebinding."""
+"""The host that a request is for, and the host names to which a server without a login answers (DNS rebinding)."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _ABSOLUTE = re.compile(rb"https?://([^/?#]*)([^?#]*)", re.IGNORECASE)
 
 class Hosts:
     """
-    The names of a server: C{allowed}, those of the machine called C{machine}, and all that mean "this machine".
+    The host names of a server: C{allowed}, those of the machine with the host name C{machine}, and C{localhost}.
 
-    A page elsewhere, whose name was made to resolve to this machine, could otherwise read what is served here (DNS
-    rebinding). That takes a name: requests for an IP address are always admitted.
+    Without this check, a page of another site whose name was made to resolve to this machine could read what is served
+    here (DNS rebinding). That attack needs a name, so requests for an IP address are always admitted.
     """
 
     def __init__(self, allowed: Iterable[str] = (), machine: str = "") -> None:
         self._names = {"localhost", *allowed}
         try:
             name = read_name(machine)
-        except ValueError:  # many systems take any text for a name
+        except ValueError:  # many systems accept any text as the host name
             return
         short = name.partition(".")[0]
         self._names |= {name, short, f"{short}.local"}
@@ -39,7 +39,7 @@ class Hosts:
 
 
 def read_name(text: str) -> str:
-    """The host name C{text} as requests have it: lower case, punycode, no dot at the end. Raises ValueError."""
+    """The host name C{text} as in a Host header: in lower case and punycode, without a final dot. Raises ValueError."""
     try:
         name = text.encode("idna").decode().lower().removesuffix(".")
     except UnicodeError:
@@ -53,7 +53,8 @@ def requested_host(request: Request) -> str:
     """
     The name or IP address that C{request} is for, in lower case; empty if it names none, as in HTTP/1.0.
 
-    A request for a whole URI, as proxies send it, becomes one for the path in it. Raises ValueError.
+    A request for an absolute URI, as clients send it to proxies, is changed into one for the path in it. Raises
+    ValueError.
     """
     hosts = headers(request, b"Host")
     if len(hosts) > 1:

@@ -1,4 +1,4 @@
-"""Which requests come from the pages of other sites, and which of those sites may have what is served."""
+"""Cross-site requests: which requests pages of other sites have made, and which of those sites are allowed to."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ ANY_ORIGIN = "*"
 
 class Origins:
     """
-    Admits requests that no other site has made, or one of the origin C{allowed}; L{ANY_ORIGIN} stands for all.
+    Admits all requests but those that pages of other sites make; pages of the origin C{allowed} may make them, or of
+    all with L{ANY_ORIGIN}.
 
-    Browsers tell what makes a request (Sec-Fetch-Site): to this machine and over TLS, but not in the clear to others.
+    Browsers say which site makes a request (Sec-Fetch-Site) over TLS and to this machine, but not over plain HTTP to
+    another machine.
     """
 
     def __init__(self, allowed: str = "") -> None:
@@ -48,7 +50,7 @@ def _origin_of(url: str) -> str:
 
 
 def _sender(request: Request) -> str:
-    """The origin of the page that made C{request}. An image sends no Origin, but a Referer unless that is forbidden."""
+    """The origin of the page that made C{request}. Images come with no Origin, but with a Referer."""
     origin = header(request, b"Origin")
     if origin is not None:
         return _origin_of(origin) or origin
@@ -65,6 +67,6 @@ def _is_cross_site(request: Request) -> bool:
 
 
 def _is_link_to_page(request: Request) -> bool:
-    """Whether somebody has followed a link to the page itself, which is then in view: an address, not an action."""
+    """Whether a link to the page itself was followed, so that it is shown in a tab, without an action in its query."""
     is_link = (header(request, b"Sec-Fetch-Mode"), header(request, b"Sec-Fetch-Dest")) == ("navigate", "document")
     return is_link and request.path == b"/" and b"action" not in request.args

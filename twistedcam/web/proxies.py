@@ -1,4 +1,4 @@
-"""Reverse proxies that are trusted to say for which client they ask."""
+"""Trusted reverse proxies, and the address of the client whose request they forward."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ Network = IPv4Network | IPv6Network
 
 class Proxies:
     """
-    Tells who the client of a request is, which may come through C{trusted} proxies.
+    Finds the client of a request that may have come through C{trusted} proxies.
 
-    Only what a trusted proxy has added to X-Forwarded-For, or to Forwarded (RFC 7239), is believed: whatever a client
-    has sent stands before it. Where a proxy does not say, or the two headers contradict each other, the proxy itself is
-    the client.
+    Of X-Forwarded-For and Forwarded (RFC 7239), only the addresses that trusted proxies have appended are used, because
+    a client can send anything before those. If there is none, or the two differ, the proxy counts as the client.
     """
 
     def __init__(self, trusted: Iterable[Network] = ()) -> None:
         self._trusted = tuple(trusted)
 
     def trusts(self, host: str) -> bool:
-        """Whether a proxy is at the IP address C{host}; False for what is no IP address."""
+        """Whether C{host} is the IP address of a trusted proxy."""
         try:
             address = parse_ip(host)
         except ValueError:
@@ -43,7 +42,7 @@ class Proxies:
         return any(address in network for network in self._trusted)
 
     def client_of(self, request: Request) -> IAddress:
-        """The address of the client that C{request} was first sent by; its port is 0 if a proxy has said it."""
+        """The address of the client that sent C{request}; its port is 0 if a proxy named the address."""
         peer: IAddress = request.channel.getPeer()
         host = getattr(peer, "host", "")
         if not self.trusts(host):
@@ -56,7 +55,7 @@ class Proxies:
         return IPv6Address("TCP", client, 0) if ":" in client else IPv4Address("TCP", client, 0)
 
     def _last_untrusted(self, host: str, hops: Iterable[str]) -> str:
-        """The first of C{host} and the C{hops} before it, the nearest first, that no trusted proxy is at."""
+        """The first of C{host} and then the C{hops} before it, the nearest first, that is not a trusted proxy."""
         for hop in hops:
             before = _read_node(hop)
             if not before:
@@ -83,13 +82,13 @@ def _elements(request: Request, name: bytes) -> list[str]:
 
 
 def _for(element: str) -> str:
-    """Whom an element of Forwarded is for; empty if it does not say."""
+    """The C{for} parameter of an element of Forwarded; empty if it has none."""
     found = _FOR.search(element) if _ELEMENT.fullmatch(element) else None
     return found[1] if found else ""
 
 
 def _read_node(text: str) -> str:
-    """The IP address of a client as proxies write it, with a port or without one; empty if it is none."""
+    """The IP address in C{text}, as proxies write it, with or without a port; empty if there is none."""
     found = _NODE.fullmatch(text)
     try:
         return str(parse_ip(found[found.lastindex or 0])) if found else ""

@@ -102,8 +102,8 @@ class Root(Resource):
 
 class WebService(Service):
     """
-    The viewers over HTTP; C{root} is the resource to serve, C{streams} are those that are being sent, and C{snapshots}
-    those that wait for a picture.
+    The viewers over HTTP. C{root} is the resource to serve, C{streams} are the streams that are being sent, and
+    C{snapshots} the requests that wait for a picture.
 
     C{cameras} maps names to cameras, the first being the default; C{state} gives the content of C{/state}, and
     C{metrics} the type and content of C{/metrics} for an Accept header.
@@ -147,7 +147,7 @@ class WebService(Service):
         self._sweep.start(_SWEEP_SECONDS, now=False)
 
     def stopService(self) -> None:
-        """End all streams, and answer those who wait for a picture."""
+        """End all streams, and answer the requests that wait for a picture."""
         super().stopService()
         self._sweep.stop()
         for stream in tuple(self.streams):

@@ -66,8 +66,8 @@ class AuthenticatedSite(Site):
     """
     A web site that answers a request only after C{authenticator} and C{admission} have let it in.
 
-    Without an authenticator everybody is answered who asks for one of C{hosts}. Pages of the origin C{allow_origin}, or
-    of all with "*", may have what is served. The address of a request is that of the client behind C{proxies}.
+    Without an authenticator, only requests for one of C{hosts} are answered. Pages of the origin C{allow_origin}, or of
+    all with "*", may show and read what is served. C{proxies} finds the client's address for each request.
     """
 
     noisy = False
@@ -84,7 +84,7 @@ class AuthenticatedSite(Site):
         hosts: Hosts | None = None,
         proxies: Proxies | None = None,
     ) -> None:
-        super().__init__(root, reactor=reactor, timeout=None)  # L{WebChannel} has its own
+        super().__init__(root, reactor=reactor, timeout=None)  # L{WebChannel} has timeouts of its own
         self._authenticator = authenticator
         self.admission = admission
         self._allow_origin = allow_origin
@@ -115,7 +115,7 @@ class AuthenticatedSite(Site):
         request.setHeader("Cross-Origin-Resource-Policy", "cross-origin" if self._allow_origin else "same-origin")
 
     def _refusal(self, request: Request) -> IResource | None:
-        """The answer to a request that is refused whoever has sent it, otherwise None."""
+        """The answer to a request that is refused before any login, or None."""
         if request.method not in (b"GET", b"HEAD"):
             return TextResource(http.NOT_ALLOWED, "only GET and HEAD are answered here", {"Allow": "GET, HEAD"})
         try:

@@ -61,7 +61,7 @@ class Snapshot:
     """
     The answer to a request for one picture, at most C{max_age} seconds old or taken after the request came.
 
-    C{on_end} is called with it when it C{is_waiting} no more: it was answered, or its connection is lost.
+    C{on_end} is called with it when it no longer C{is_waiting}: it was answered, or its connection was lost.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Snapshot:
         request.finish()
 
     def give_up(self, reason: str) -> None:
-        """Answer that there is no picture, for C{reason}."""
+        """Answer that there is no picture, with C{reason}."""
         self._end()
         self._request.render(TextResource(http.SERVICE_UNAVAILABLE, reason, {"Retry-After": "1"}))
 
