@@ -18,8 +18,8 @@ Image = NDArray[np.uint8]
 
 # An image of this size takes 192 MiB; the header of a JPEG of 100 bytes can claim twenty times as much.
 MAX_PIXELS = 64 * 1024 * 1024
-# A progressive JPEG is gone through once for each scan, and a scan of the largest picture may take ten bytes. Encoders
-# write 10 to 18 scans.
+# Decoding a progressive JPEG takes one pass over all pixels for each scan, and a scan may be only ten bytes long.
+# Encoders write 10 to 18 scans.
 MAX_SCANS = 100
 MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
 _QUALITY_TO_KEEP = 95
@@ -113,7 +113,7 @@ def _check_cost(frame: Frame) -> None:
         raise CodecError(str(error)) from None
     if any(marker in _OTHER_PROCESSES for marker, _, _ in found):
         raise CodecError("the JPEG is neither baseline nor progressive with Huffman coding")
-    # In a scan's data FF is followed by 00, so that this finds every scan.
+    # In the data of a scan FF is followed by 00 or RST, so that no scan is missed.
     scans = frame.payload.count(_SCAN, found[-1][2] if found else 0)
     if scans > MAX_SCANS or scans * pixels > MAX_SCANNED_PIXELS:
         raise CodecError(f"the JPEG has {scans} scans of {frame.width} x {frame.height} pixels, which is too many")

@@ -35,8 +35,8 @@ _SIZE = struct.Struct(">HH")
 # header is read in the reactor's thread.
 MAX_HEADER_BYTES = 256 * 1024
 MAX_SEGMENTS = 100
-# Fill bytes, a marker and its length. Markers that have no length, RST and TEM, are no segments: decoders pass over
-# them, and would see another header than we do.
+# Fill bytes, a marker and its length. RST and TEM, which have no length, are refused: decoders skip them, and so would
+# read a different header.
 _SEGMENT = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])(..)", re.DOTALL)
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps would make one each time

@@ -112,7 +112,7 @@ class ICredentials(Interface):
     """What a viewer shows on one connection."""
 
     admits_frames = Attribute(
-        "Whether the server is trusted: until then only its challenge is read, and only a nonce is said."
+        "Whether the server is trusted: until then only its challenge is read, and only a nonce is sent."
     )
 
     def hello(plain: Hello, transport: ITransport) -> Hello:

@@ -86,7 +86,7 @@ class Options(GroupedOptions, AuthOptionMixin):
         self["allow-host"].append(name)
 
     def opt_trusted_proxy(self, address: str) -> None:
-        """Believe the proxy at this IP address or network (10.0.0.0/8) for whom it asks; repeatable."""
+        """Read the client's address from the headers of the proxy at this IP address or network; repeatable."""
         self["trusted-proxy"].append(address)
 
     def opt_auth(self, description: str) -> None:

@@ -22,7 +22,7 @@ from twistedcam.web.authenticators import BasicAuthenticator, RequestAuthenticat
 
 log = Logger()
 
-_FOLLOW_SECONDS = 1.0  # how often the files of a key are looked at
+_FOLLOW_SECONDS = 1.0  # between two checks of the files of a key
 _NO_TLS = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nthis server speaks TLS only: use https\n"
 
 
@@ -31,7 +31,7 @@ class Authentication(Service):
     No authentication: viewers are let in without credentials. The base class of the other kinds.
 
     C{is_open} says whether other machines may connect, C{is_secret} whether the instructions for viewers contain a
-    secret. It is started when all endpoints listen that answer at once.
+    secret. It is started after the listeners, and not at all if one of them fails at once.
     """
 
     is_secret = False
@@ -84,7 +84,7 @@ class KeyAuthentication(Authentication):
     """
     Viewers show the key of a shared camera, over TLS; browsers show a token derived from it.
 
-    The key is that of the folder at any time: when another process renews it, the connections of the old one end.
+    The files of the key are followed: when another process renews it, the new key is used, and all connections end.
     """
 
     is_secret = True
@@ -114,7 +114,7 @@ class KeyAuthentication(Authentication):
         )
 
     def stopService(self) -> None:
-        """Follow the files no more."""
+        """Stop following the files."""
         super().stopService()
         if self._following.running:
             self._following.stop()

@@ -85,8 +85,8 @@ class ServerConfig:
 
     The first of C{cameras} is the default one. Devices are asked for C{mode}, and pictures become frames by
     C{settings}. Viewers that never send a hello get C{silent_encoding}. C{http} is None if nothing is served over HTTP;
-    pages of C{allow_origin} may have what is, requests for the host names C{allow_hosts} are answered, and
-    C{trusted_proxies} tell for whom they ask.
+    otherwise pages of C{allow_origin} may use it, requests for the host names C{allow_hosts} are answered too, and
+    C{trusted_proxies} say which client each request comes from.
     """
 
     cameras: tuple[Source, ...]
@@ -248,7 +248,7 @@ def _read_one(name: str, value: Any) -> Any:
 
 
 def check_name(name: object) -> None:
-    """Raise ValueError unless viewers can be shown C{name}, a camera's, as it is."""
+    """Raise ValueError unless C{name} can be the name of a camera: viewers are shown it unchanged."""
     if not isinstance(name, str):
         raise ValueError(f"{name!r} is not a string")
     if not name or not name.isprintable() or len(name) > MAX_TEXT:

@@ -1,4 +1,4 @@
-"""Standard output and standard error of a command: written in a thread, so that a reader who waits holds nobody up."""
+"""Standard output and standard error of a command: written in a thread, so that a slow reader does not block us."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class QueuedStream(io.TextIOBase):
     """
     Writes to C{stream}, a text stream of the process, in a daemon thread.
 
-    L{write} does not block. At most L{MAX_WAITING_BYTES} and one line wait; lines beyond that are left out until all
-    that wait are written, and are counted in a line in their place. Lines that cannot be written, as to a closed pipe,
+    L{write} does not block. At most L{MAX_WAITING_BYTES} and one line wait. Beyond that, lines are left out until all
+    that wait are written, and one line in their place says how many. Lines that cannot be written, as to a closed pipe,
     are lost.
     """
 
@@ -35,7 +35,7 @@ class QueuedStream(io.TextIOBase):
     def __init__(self, stream: Any, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.encoding = stream.encoding
         self._stream = stream
-        # The stream itself has locks. The interpreter takes them at its end, and our thread may be blocked in a write.
+        # Not the stream itself: its lock is taken by the interpreter when it ends, and our thread may be in a write.
         self._raw = getattr(stream.buffer, "raw", stream.buffer)
         self._monotonic = monotonic
         self._partial = ""  # of a line
@@ -59,14 +59,14 @@ class QueuedStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Queue what there is of a line."""
+        """Queue the incomplete line, if there is one."""
         with self._changed:
             partial, self._partial = self._partial, ""
             if partial:
                 self._put(partial)
 
     def finish(self, deadline: float) -> None:
-        """Wait until all lines are written, those of later writes too; after C{deadline}, nothing waits any more."""
+        """Wait until all lines are written, and do so after each later write; never beyond the first C{deadline}."""
         self.flush()
         with self._changed:
             if self._deadline is None:
@@ -121,7 +121,7 @@ class QueuedStream(io.TextIOBase):
     def _write_all(self, line: memoryview) -> None:
         while line:
             written = self._raw.write(line)
-            if written is None:  # whoever shares the pipe has made it non-blocking
+            if written is None:  # another process that shares the pipe has made it non-blocking
                 select.select([], [self.fileno()], [])
             else:
                 line = line[written:]
@@ -131,7 +131,7 @@ def install(reactor: Any) -> None:
     """
     Let the standard streams of this process queue what is written to them, and finish them when C{reactor} has stopped.
 
-    Where a standard stream is no file, or none at all, it stays.
+    A standard stream that is closed or was replaced, as by a test, stays as it is.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

@@ -1,4 +1,4 @@
-"""The newest picture for a thread that waits for it."""
+"""Hands the newest picture to a thread that waits for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LATE_SECONDS = 1.0
 
 
 def _in_thread(work: Callable[[], None]) -> None:
-    # No daemon: one that is in OpenCV while the interpreter ends aborts the process.
+    # Not a daemon thread: if one is in OpenCV while the interpreter ends, the process aborts.
     threading.Thread(target=work, name="decode").start()
 
 
@@ -28,9 +28,9 @@ class Reader:
     """
     Takes frames in the reactor's thread, and gives the newest picture to the thread that reads.
 
-    C{frame} is the one last read. One frame at a time is decoded, by C{in_thread}, and the newest one waits meanwhile:
-    a picture may take seconds to decode, but a read ends in time. What is decoded after that is for the next read. A
-    picture that has waited for a second is dropped if there is a newer frame.
+    C{frame} is the frame of the last read. Frames are decoded one at a time, in the thread that C{in_thread} starts,
+    and the newest one waits meanwhile: a picture may take seconds to decode, but L{read} returns in time. A picture
+    that is decoded too late is returned by the next read, unless it has waited for a second and a newer frame is there.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Reader:
         self._decoded: _Decoded | None = None
 
     def put(self, frame: Frame) -> None:
-        """Take C{frame} in place of one that nobody has read."""
+        """Take C{frame}, in place of one that waits."""
         with self._changed:
             self._newest = frame
             self._changed.notify_all()
@@ -84,7 +84,7 @@ class Reader:
         if self._newest is not None and self._monotonic() - decoded.at >= _LATE_SECONDS:
             return None
         if isinstance(decoded.image, CodecError):
-            return None  # damaged; the next one may not be
+            return None  # it is damaged, the next one may not be
         if isinstance(decoded.image, Exception):
             raise decoded.image
         self.frame = decoded.frame

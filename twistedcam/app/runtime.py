@@ -50,8 +50,9 @@ def connection_limit(cameras: int) -> int:
     """
     How many connections this process may have: its soft limit on open files, less what the rest of it needs.
 
-    That is 16 files, 4 for each of C{cameras}, and as a reserve a quarter of all, at most 128: in one turn of the
-    reactor Twisted accepts a hundred connections, and it closes those that made room in the next. 8 are always left.
+    That is 16 files, 4 for each of C{cameras}, and a reserve of a quarter of the limit, at most 128: in one turn of the
+    reactor Twisted accepts a hundred connections, and those that make room for them are closed in the next turn. The
+    result is at least 8.
     """
     try:
         import resource

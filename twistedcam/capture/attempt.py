@@ -79,7 +79,7 @@ class Attempt:
     def _call(self, function: Callable[..., Any], *args: object) -> Any:
         try:
             return function(*args)
-        except BaseException as error:  # a plugin's SystemExit would end neither it nor us, but this thread's work
+        except BaseException as error:  # SystemExit too: from a plugin it would only end this thread's work
             # Returned, not raised: a traceback of this frame would refer to the error, and the error to it.
             return Failure(as_camera_error(error))
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a camera, as errors of ours that can be shown: plugins raise anything, with any text."""
+"""Turns what a camera raises into errors whose text can be shown: plugins raise anything, with any text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def reason(error: BaseException) -> str:
     """What viewers and the log are told of C{error}: text that prints, without the passwords of URLs."""
     try:
         text = str(error)
-    except BaseException:  # its own __str__ is at fault
+    except BaseException:  # raised by its __str__
         text = "its text cannot be shown"
     if not isinstance(error, TwistedcamError) or not text:
         text = f"{type(error).__name__}: {text}".removesuffix(": ")

@@ -50,7 +50,7 @@ class Connector(ClientService):
         super().__init__(endpoint, self._factory, self._pause, clock=reactor)
 
     def _pause(self, failures: int) -> float:
-        """Seconds until the next attempt. A connection ends a row of failures if it was let in, not if it was made."""
+        """Seconds until the next attempt; they grow until a connection is let in, not only made."""
         self._failures = 0 if self._session.take_let_in() else self._failures + 1
         return RETRY(self._failures)
 

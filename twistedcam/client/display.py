@@ -117,7 +117,7 @@ def _window_size(width: int, height: int) -> tuple[int, int]:
 
 
 def reduced(image: Image) -> Image:
-    """C{image}, made smaller if it has more pixels than screens have: a server may send 65,535 in a row."""
+    """C{image}, made smaller if a side is longer than those of screens: a server may send rows of 65,535 pixels."""
     share = _LARGEST_SIDE / max(image.shape[:2])
     if share >= 1:
         return image
@@ -126,7 +126,7 @@ def reduced(image: Image) -> Image:
 
 
 def enlarged(image: Image) -> Image:
-    """A copy of C{image}, made large enough to write on, as far as no side gets too long."""
+    """A copy of C{image}, made large enough to write on, unless a side would get too long."""
     height, width = image.shape[:2]
     times = min(-(-_SMALLEST_OVERLAY_WIDTH // width), _LARGEST_SIDE // height)
     if times <= 1:

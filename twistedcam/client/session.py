@@ -105,7 +105,7 @@ class Session:
         self.forget()
 
     def take_let_in(self) -> bool:
-        """Whether the last connection was let in: a frame or a pong came. False for each further call."""
+        """Whether the last connection was let in: a frame or a pong came. Further calls return False."""
         was_let_in, self._was_let_in = self._was_let_in, False
         return was_let_in
 
@@ -121,7 +121,7 @@ class Session:
         self.problem = reason
 
     def waits(self, reason: str) -> None:
-        """There is a connection, and C{reason} is why nothing comes over it yet; empty if something does."""
+        """There is a connection; C{reason} says why nothing has come over it yet, and is empty once something has."""
         if reason and reason != self.problem and not self._is_over:
             log.warn("{reason}", reason=reason)
         self.problem = reason

@@ -37,8 +37,8 @@ class Window:
     """
     Shows the newest frame as soon as it is decoded, and acts on keys.
 
-    One frame at a time is decoded, in the thread that C{make_thread} returns, and the newest one waits meanwhile: a
-    picture may take seconds, in which keys and signals have to be handled.
+    Frames are decoded one at a time, in the thread that C{make_thread} returns, and the newest one waits meanwhile: a
+    picture may take seconds to decode, and keys and signals have to be handled in that time.
 
     C{names} is for snapshots (key s). C{on_quit} is called once, for q, Esc and the closing of the window. C{status}
     returns the lines of the overlay (key i), C{notice} one line to show over a dimmed picture, C{banner} one line to
