@@ -36,7 +36,7 @@ _HEADERS = {
 
 
 class _Request(Request):
-    """A request whose body is not read, and whose sender may be gone before it is answered."""
+    """A request with at most L{_MAX_BODY_BYTES} of a body, whose sender may be gone before it is answered."""
 
     channel: WebChannel
     _is_gone = False
