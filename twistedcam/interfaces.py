@@ -111,7 +111,7 @@ class IGuard(Interface):
 class ICredentials(Interface):
     """What a viewer shows on one connection."""
 
-    admits_frames = Attribute(
+    trusts_server = Attribute(
         "Whether the server is trusted: until then only its challenge is read, and only a nonce is sent."
     )
 

@@ -47,7 +47,7 @@ class CredentialsTests(SynchronousTestCase):
         """Without credentials the hello stays as it is, and a challenge is refused with advice."""
         credentials = NoCredentials()
         self.assertEqual(credentials.hello(PLAIN, transport("192.0.2.1")), PLAIN)
-        self.assertTrue(credentials.admits_frames)
+        self.assertTrue(credentials.trusts_server)
         with self.assertRaisesRegex(AccessDeniedError, "use --key"):
             credentials.answer(CHALLENGE, PLAIN, transport("192.0.2.1"))
 
@@ -71,4 +71,4 @@ class CredentialsTests(SynchronousTestCase):
         hello = first.hello(PLAIN, transport("192.0.2.1", over_tls=True))
         self.assertEqual(hello, Hello(nonce=hello.nonce))
         self.assertNotEqual(hello.nonce, second.hello(PLAIN, transport(None)).nonce)
-        self.assertFalse(first.admits_frames)
+        self.assertFalse(first.trusts_server)

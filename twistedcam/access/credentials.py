@@ -25,7 +25,7 @@ from twistedcam.wire.messages import Challenge, Hello
 class NoCredentials:
     """For servers that ask for no credentials."""
 
-    admits_frames = True
+    trusts_server = True
 
     def hello(self, plain: Hello, transport: Any) -> Hello:
         """The plain hello."""
@@ -43,7 +43,7 @@ class KeyCredentials:
     def __init__(self, secret: int) -> None:
         self._secret = secret
         self._nonce = secrets.token_hex(16)
-        self.admits_frames = False
+        self.trusts_server = False
 
     def hello(self, plain: Hello, transport: Any) -> Hello:
         """Our nonce, and nothing else: what C{plain} asks for is said only to a server that has the key."""
@@ -51,13 +51,13 @@ class KeyCredentials:
 
     def answer(self, challenge: Challenge, plain: Hello, transport: Any) -> Hello:
         """C{plain} with our proof, if the server's proof is valid for the certificate of this connection."""
-        if self.admits_frames:
+        if self.trusts_server:
             raise AccessDeniedError("the server asks for the key a second time")
         nonce = challenge.nonce
         certificate = fingerprint(Certificate.peerFromTransport(transport))
         if not is_proof(challenge.proof, prove(self._secret, "server", self._nonce, nonce, certificate)):
             raise AccessDeniedError("the server does not have this key: compare it with the one that the server shows")
-        self.admits_frames = True
+        self.trusts_server = True
         proof = prove(self._secret, "viewer", self._nonce, nonce, certificate)
         return replace(plain, nonce=self._nonce, proof=proof)
 
@@ -73,7 +73,7 @@ def use_key(text: str) -> tuple[CertificateOptions, Callable[[], ICredentials]]:
 class PasswordCredentials:
     """A name and a password, which leave this machine only over TLS."""
 
-    admits_frames = True
+    trusts_server = True
 
     def __init__(self, user: str, password: Secret) -> None:
         self._user = user

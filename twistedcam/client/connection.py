@@ -91,7 +91,7 @@ class ServerConnection(MessageReceiver):
         self._session.connected()
         log.info("connected to {peer}", peer=describe(self.transport.getPeer()))
         self._pings.clock = self.factory.clock
-        self.MAX_LENGTH = self.factory.max_message_bytes if self._is_trusted else _MAX_CHALLENGE_BYTES
+        self.MAX_LENGTH = self.factory.max_message_bytes if self._trusts_server else _MAX_CHALLENGE_BYTES
         self._hello(self._credentials.hello)
         if not self._refused:
             self._pings.start(PING_SECONDS)
@@ -101,8 +101,8 @@ class ServerConnection(MessageReceiver):
         return self._problem == _ENDED_SILENTLY
 
     @property
-    def _is_trusted(self) -> bool:
-        return bool(self._credentials.admits_frames)
+    def _trusts_server(self) -> bool:
+        return bool(self._credentials.trusts_server)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.factory.connection = None
@@ -137,14 +137,14 @@ class ServerConnection(MessageReceiver):
     def choose(self, camera: str) -> None:
         """Watch another of the server's cameras from now on."""
         self._session.forget()
-        if self._is_trusted:
+        if self._trusts_server:
             self._send(Hello(camera, adapt=self.factory.adapt))
 
     def _send(self, message: FromViewer) -> None:
         self.transport.write(messages.pack(message))
 
     def dataReceived(self, data: bytes) -> None:
-        if self._is_trusted:  # until then, single bytes must not prolong the wait for the proof
+        if self._trusts_server:  # until then, single bytes must not prolong the wait for the proof
             self._last_received = self._session.monotonic()
         if self._has_heard_nothing:
             self._problem = _ENDED
@@ -152,7 +152,7 @@ class ServerConnection(MessageReceiver):
         super().dataReceived(data)
 
     def frameReceived(self, payload: bytes) -> None:
-        if not self._is_trusted:
+        if not self._trusts_server:
             self.refuse(_UNPROVED)
         elif payload[0] == PICKLE_FIRST_BYTE and not self._session.allow_pickle:
             self._refuse_pickle()
@@ -168,7 +168,7 @@ class ServerConnection(MessageReceiver):
             return
         if isinstance(message, Challenge):
             self._challenged(message)
-        elif not self._is_trusted:
+        elif not self._trusts_server:
             self._end_unproved(message)
         elif isinstance(message, Pong):
             self._pong(message)
@@ -201,13 +201,13 @@ class ServerConnection(MessageReceiver):
 
     def lengthLimitExceeded(self, length: int) -> None:
         start = PREFIX.pack(length)
-        if self._is_trusted and all(byte in _PRINTABLE for byte in start):
+        if self._trusts_server and all(byte in _PRINTABLE for byte in start):
             self.refuse(f"this is no camstream server, it says {start.decode()!r}: check --host and --port")
         else:
             super().lengthLimitExceeded(length)
 
     def refuse(self, reason: str) -> None:
-        self._fail(reason if self._is_trusted else _UNPROVED)
+        self._fail(reason if self._trusts_server else _UNPROVED)
 
     def _fail(self, reason: str) -> None:
         self._problem = reason
@@ -227,7 +227,7 @@ class ServerConnection(MessageReceiver):
             return
         if self._has_heard_nothing and now - self._began > SILENCE_SECONDS:
             self._session.waits("connected, but the server has not answered yet")
-        if not self._is_trusted:
+        if not self._trusts_server:
             return
         self._send(Ping(now - self._began))  # the monotonic clock itself would tell how long this machine has run
 
@@ -235,7 +235,7 @@ class ServerConnection(MessageReceiver):
         """How many seconds the server may be silent."""
         if self._pongs:
             return SILENCE_SECONDS
-        return LOGIN_SECONDS if self._has_heard_nothing or not self._is_trusted else math.inf
+        return LOGIN_SECONDS if self._has_heard_nothing or not self._trusts_server else math.inf
 
     def _pong(self, pong: Pong) -> None:
         sent, now = pong.sent, self._session.monotonic()
