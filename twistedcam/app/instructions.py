@@ -18,7 +18,7 @@ def watch_commands(address: Any, key: str = "") -> list[str]:
 
 
 def web_urls(address: Any, is_tls: bool, end: str = "") -> list[str]:
-    """The URLs of what is served at C{address}, one for each address of this machine that leads there."""
+    """URLs of what is served at C{address}, each followed by C{end}: one for each address of this machine."""
     scheme = "https" if is_tls else "http"
     hosts = (f"[{host}]" if ":" in host else host for host in _hosts(address))
     return [f"{scheme}://{host}:{address.port}/{end}" for host in hosts]

@@ -125,7 +125,7 @@ class ViewerConnection(MessageReceiver):
         return isinstance(self._stage, Watching)
 
     def watch(self, hello: Hello | None) -> None:
-        """Go on to the stage that watches, with what C{hello} asks for."""
+        """Go on to the stage L{Watching}, with what C{hello} asks for."""
         self._leave_stage()
         try:
             self._stage = Watching(self._server, self, hello)

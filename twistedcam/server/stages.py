@@ -91,9 +91,7 @@ class IConnection(Protocol):
 
 
 class Authenticating:
-    """
-    The viewer has to be let in: it is sent nothing but challenges.
-    """
+    """The viewer has to be let in: until then it is sent nothing but a challenge, or the reason for a refusal."""
 
     def __init__(self, server: ServerContext, connection: IConnection, guard: IGuard) -> None:
         self._connection = connection
