@@ -34,5 +34,6 @@ class RedactedTests(SynchronousTestCase):
             ("rtsp://me:hu@nter2@cam/1 and http://a@b", "rtsp://***@cam/1 and http://***@b"),
             ("rtsp://cam/a@b?c=d@e", "rtsp://cam/a@b?c=d@e"),
             ("me@example.org", "me@example.org"),
+            ("'http://cam/v.cgi?User=me&pwd=hunter2&n=1'", "'http://cam/v.cgi?User=***&pwd=***&n=1'"),
         ):
             self.assertEqual(redacted(text), shown)

@@ -41,3 +41,13 @@ class PrintableFailureTests(SynchronousTestCase):
         self.assertIn(r"a\x1b[2J", shown)
         self.assertTrue(all(line.isprintable() for line in shown.split("\n")))
         self.assertIn("\n", shown)
+
+    def test_many_lines(self) -> None:
+        """An exception whose text has very many lines does not fill the log with them."""
+        try:
+            raise RuntimeError("first" + "\n" * 100_000 + "last")
+        except RuntimeError:
+            lines = PrintableFailure().getTraceback().splitlines()
+        self.assertLess(len(lines), 210)
+        self.assertIn("lines were left out)", "\n".join(lines))
+        self.assertIn("last", lines[-1])

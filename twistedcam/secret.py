@@ -6,6 +6,7 @@ import hmac
 import re
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
+_IN_QUERY = re.compile(r"(?i)([?&](?:user|usr|username|login|pass|passwd|password|pwd|auth|key|token)=)[^&#\s'\"]*")
 
 
 class Secret:
@@ -39,5 +40,5 @@ class Secret:
 
 
 def redacted(text: str) -> str:
-    """C{text} with C{***} in place of the user name and password of each URL in it."""
-    return _CREDENTIALS.sub("***@", text)
+    """C{text} with C{***} in place of the user name and password of each URL in it, also of those in a query."""
+    return _IN_QUERY.sub(r"\1***", _CREDENTIALS.sub("***@", text))

@@ -8,6 +8,8 @@ from twisted.python.failure import Failure
 
 from twistedcam.secret import redacted
 
+_MAX_LINES = 200  # of a traceback; the text of an exception may have any number
+
 
 def printable(text: str, limit: int = 500) -> str:
     """
@@ -31,4 +33,7 @@ class PrintableFailure(Failure):
     def getTraceback(self, *args: Any, **keywords: Any) -> str:  # noqa: N802
         """The traceback, line by line as L{printable} and L{redacted} write them."""
         lines = super().getTraceback(*args, **keywords).splitlines()
+        if len(lines) > _MAX_LINES:
+            half = _MAX_LINES // 2
+            lines[half:-half] = [f"({len(lines) - _MAX_LINES} lines were left out)"]
         return "".join(f"{printable(redacted(line))}\n" for line in lines)

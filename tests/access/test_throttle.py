@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -88,14 +88,27 @@ class LoginThrottleTests(ThrottleTestCase):
     def test_one_at_a_time(self) -> None:
         """However many attempts come at once, and however long a check takes, one is made at a time."""
         first: Deferred[None] = Deferred()
-        attempts = [self.attempt(first), *(self.bad() for _ in range(5))]
+        attempts = [self.attempt(first), *(self.bad() for _ in range(10))]
         self.assertEqual(len(self.checks), 1)
         first.errback(AccessDeniedError("wrong"))
         self.failureResultOf(attempts[0], AccessDeniedError)
         self.assertEqual(len(self.checks), 1)
+        # Those whose turn would come when their connections are ended are told so now.
+        self.assertEqual([attempt.called for attempt in attempts[1:]], [False] * 4 + [True] * 6)
+        for attempt in attempts[5:]:
+            self.failureResultOf(attempt, TooManyAttemptsError)
         self.clock.pump([0.25] * 200)
-        self.assertEqual(self.checks, [0.0, 0.5, 1.5, 3.5, 7.5, 15.5])
-        gatherResults(attempts[1:], consumeErrors=True).addErrback(lambda failure: None)
+        self.assertEqual(self.checks, [0.0, 0.5, 1.5, 3.5, 7.5])
+        for attempt in attempts[1:5]:
+            self.failureResultOf(attempt, AccessDeniedError)
+
+    def test_many_at_once(self) -> None:
+        """A browser's requests, which come together, are all let in if the password is right, however long it takes."""
+        first: Deferred[None] = Deferred()
+        attempts = [self.attempt(first), *(self.good() for _ in range(8))]
+        first.callback(None)
+        for attempt in attempts:
+            self.successResultOf(attempt)
 
     def test_a_thousand_attempts_at_once(self) -> None:
         """Of attempts that come together few wait, and the rest is told when to come again."""
@@ -125,7 +138,7 @@ class LoginThrottleTests(ThrottleTestCase):
     def test_gone(self) -> None:
         """An attempt that is cancelled while it waits gives its turn to the next, and leaves nothing in the clock."""
         self.failureResultOf(self.bad(), AccessDeniedError)
-        gone = [self.bad() for _ in range(5)]
+        gone = [self.bad() for _ in range(3)]
         owner = self.good()
         for attempt in gone:
             attempt.cancel()

@@ -114,7 +114,7 @@ class BasicAuthenticatorTests(WebTestCase):
         waiting = [await self.send("/state", Authorization=basic("me", "guess")) for _ in range(20)]
         await self.until(lambda: waiting[-1].received)
         self.assertEqual(waiting[-1].status, 429)
-        self.assertIn("retry-after: 6\r\n", waiting[-1].head + "\r\n")
+        self.assertIn("retry-after: 16\r\n", waiting[-1].head + "\r\n")
         self.assertIn(b"too many attempts to log in by this name, try again later", waiting[-1].body)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -82,7 +82,7 @@ class _Turns:
         self.failures = 0  # in a row
         self._next_at = 0.0
         self._is_taken = False
-        self._waiting: deque[Deferred[None]] = deque()
+        self._waiting: dict[Deferred[None], float] = {}  # the time until which each can wait, in their order
         self._timer: IDelayedCall | None = None
 
     @property
@@ -98,18 +98,27 @@ class _Turns:
         if self.is_idle and now >= self._next_at:
             self._is_taken = True
             return
-        seconds = max(0.0, self._next_at - now) + len(self._waiting) * self._delay()
+        seconds = self._seconds_until(len(self._waiting), now)
         if len(self._waiting) >= MAX_WAITING or seconds > LONGEST_WAIT_SECONDS:
-            raise TooManyAttemptsError("too many attempts to log in by this name, try again later", max(1.0, seconds))
-        turn: Deferred[None] = Deferred(self._waiting.remove)
-        self._waiting.append(turn)
+            raise _too_many(seconds)
+        turn: Deferred[None] = Deferred(self._waiting.__delitem__)
+        self._waiting[turn] = now + LONGEST_WAIT_SECONDS
         self._schedule()
         await turn
 
     def failed(self) -> None:
-        """The attempt of this turn failed: the next turn comes later."""
+        """The attempt of this turn failed: the next turn comes later, for some that wait too late."""
         self.failures += 1
-        self._next_at = self._clock.seconds() + self._delay()
+        now = self._clock.seconds()
+        self._next_at = now + _delay(self.failures)
+        position = 0
+        for turn, latest in tuple(self._waiting.items()):
+            seconds = self._seconds_until(position, now)
+            if now + seconds <= latest:
+                position += 1
+            else:
+                del self._waiting[turn]
+                turn.errback(_too_many(seconds))
 
     def end(self) -> None:
         """End the turn: the next attempt may be made."""
@@ -135,9 +144,22 @@ class _Turns:
     def _take(self) -> None:
         if self._waiting:
             self._is_taken = True
-            self._waiting.popleft().callback(None)
+            turn = next(iter(self._waiting))
+            del self._waiting[turn]
+            turn.callback(None)
 
-    def _delay(self) -> float:
-        if not self.failures:
-            return 0.0
-        return min(FIRST_DELAY_SECONDS * 2.0 ** min(self.failures - 1, 10), LONGEST_DELAY_SECONDS)
+    def _seconds_until(self, position: int, now: float) -> float:
+        """Seconds until the turn of the attempt that C{position} others wait before, if those go on failing."""
+        seconds = max(0.0, self._next_at - now)
+        if self.failures:
+            seconds += sum(_delay(self.failures + count) for count in range(1, position + 1))
+        return seconds
+
+
+def _delay(failures: int) -> float:
+    """Seconds between the last of so many failures in a row and the next attempt."""
+    return min(FIRST_DELAY_SECONDS * 2.0 ** min(failures - 1, 10), LONGEST_DELAY_SECONDS)
+
+
+def _too_many(seconds: float) -> TooManyAttemptsError:
+    return TooManyAttemptsError("too many attempts to log in by this name, try again later", max(1.0, seconds))

@@ -239,7 +239,8 @@ class ServerConnection(MessageReceiver):
 
     def _pong(self, pong: Pong) -> None:
         sent, now = pong.sent, self._session.monotonic()
-        if not isinstance(sent, float) or not 0 <= sent <= now - self._began:
+        # A server may have made a whole number of it.
+        if not isinstance(sent, int | float) or not 0 <= sent <= now - self._began:
             self.refuse("the server answers a ping that we did not send")
             return
         self._pongs += 1
