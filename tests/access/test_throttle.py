@@ -170,7 +170,19 @@ class LoginThrottleTests(ThrottleTestCase):
         self.successResultOf(waiting)
         for number in range(12_000):
             self.failureResultOf(self.bad(str(number)), AccessDeniedError)
-        self.assertEqual(len(self.throttle._turns), 10_000)
+        self.assertLessEqual(len(self.throttle._turns), 10_000)
+
+    def test_failures_at_many_names(self) -> None:
+        """Failures at very many other names do not shorten the delay of the one that is being guessed."""
+        self.fail_times(5)
+        self.failureResultOf(self.bad(), AccessDeniedError)
+        waiting = self.good()
+        for number in range(25_000):
+            self.failureResultOf(self.bad(str(number)), AccessDeniedError)
+        self.clock.advance(LONGEST_DELAY_SECONDS - 0.1)
+        self.assertNoResult(waiting)
+        self.clock.advance(0.1)
+        self.successResultOf(waiting)
 
     def test_nothing_kept(self) -> None:
         """Nothing is kept of names that have not failed, or were forgiven."""

@@ -153,6 +153,18 @@ class AuthenticatingTests(StageTestCase):
         self.assertIn(b"no camera 'cellar' here; the cameras are: desk, door", transport.value())
         self.assert_nothing_left()
 
+    def test_dismissed_and_still_there(self) -> None:
+        """A viewer that was let in, and is refused later, makes room for others, and is ended after 10 s."""
+        self.admission.connections.max_waiting = 1
+        lingering, transport = connect(self.factory)
+        lingering.dataReceived(GOOD + hello(camera="cellar"))
+        self.assertEqual((self.admission.viewers.taken, self.admission.connections.waiting), (0, 1))
+        other, other_transport = connect(self.factory)
+        self.assertTrue(transport.disconnected)
+        other.dataReceived(GOOD + hello(camera="cellar"))
+        self.clock.advance(WAIT_SECONDS)
+        self.assertTrue(other_transport.disconnected)
+
     def test_full(self) -> None:
         """A viewer that is let in when no place is free is told to try again later."""
         self.admission.viewers.limit = 0

@@ -101,6 +101,8 @@ class ProxiesTests(SynchronousTestCase):
         """Several lines, parameters in any order; what a client puts into another parameter is no address."""
         self.assertEqual(self.host(forwarded=("for=6.6.6.6", "by=_p;for=203.0.113.7;host=a.example")), "203.0.113.7")
         self.assertEqual(self.host(forwarded=('for=203.0.113.7;host="a;for=6.6.6.6"',)), "203.0.113.7")
+        self.assertEqual(self.host(forwarded=('x="y;for=6.6.6.8";for=203.0.113.7',)), "203.0.113.7")
+        self.assertEqual(self.host(forwarded=("for=203.0.113.7;for=6.6.6.8",)), PROXY)
         for host in ("a, for=6.6.6.6", "a, for=6.6.6.6, b", "a,for=6.6.6.6;b="):
             self.assertEqual(self.host(forwarded=(f'for=203.0.113.7;host="{host}"',)), PROXY, host)
 

@@ -98,7 +98,7 @@ class Connections:
         """
         network = f"{host} {next(self._numbers)}" if self.is_shared(host) else network_of(host)
         connection = Connection(self, network, end)
-        if len(self._all) >= self._limit or self._waiting_count >= self.max_waiting:
+        if len(self._all) >= self._limit:
             self._make_room()
         self._all.add(connection)
         connection.wait()
@@ -111,6 +111,8 @@ class Connections:
 
     def add_waiting(self, connection: Connection) -> None:
         """Note that C{connection} waits from now on."""
+        if self._waiting_count >= self.max_waiting:
+            self._make_room()
         self._waiting.setdefault(connection.network, {})[connection] = None
         self._waiting_count += 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -38,7 +37,7 @@ class LoginThrottle:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._turns: OrderedDict[bytes, _Turns] = OrderedDict()  # in the order of their last failure
+        self._turns: dict[bytes, _Turns] = {}
 
     async def attempt(self, network: str, name: str, check: Callable[[], Awaitable[_Result]]) -> _Result:
         """
@@ -57,8 +56,6 @@ class LoginThrottle:
             result = await check()
         except AccessDeniedError:
             turns.failed()
-            self._turns[key] = turns
-            self._turns.move_to_end(key)
             raise
         else:
             turns.failures = 0
@@ -70,8 +67,12 @@ class LoginThrottle:
     def _forget(self, key: bytes, turns: _Turns) -> None:
         if not turns.failures and turns.is_idle:
             self._turns.pop(key, None)
-        while len(self._turns) > _MAX_NAMES:
-            self._turns.popitem(last=False)
+        if len(self._turns) > _MAX_NAMES:
+            # Half of them at a time, and those that failed least: failures at many names do not forgive the one that is
+            # being guessed.
+            for old, one in sorted(self._turns.items(), key=lambda item: item[1].failures)[: _MAX_NAMES // 2]:
+                if one.is_idle:
+                    del self._turns[old]
 
 
 class _Turns:

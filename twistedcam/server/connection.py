@@ -149,11 +149,15 @@ class ViewerConnection(MessageReceiver):
         self.sink.close()
         self.tell(Refused(str(denied), again=isinstance(denied, NoRoomError)))
         self.transport.loseConnection()
+        if self._entry is not None:
+            self._entry.wait()  # it holds no place any more, and may take its time to go
 
     def refuse(self, reason: str) -> None:
         """End the connection at once, without an answer."""
         self._leave_stage()
         self.reason = f"ended: {reason}"
+        if self._entry is not None:
+            self._entry.close()
         super().refuse(reason)
 
     def _leave_stage(self) -> None:

@@ -15,9 +15,7 @@ from twistedcam.web.headers import headers
 
 _MAX_HOPS = 20
 _NODE = re.compile(r"\[([^\[\]]+)\](?::[\w.-]+)?|([^:]+)(?::[\w.-]+)?|([^\[\]]+)")  # 1.2.3.4:5, [::1]:5, ::1
-_PAIR = r"\s*[\w!#$%&'*+.^`|~-]+=(?:\"[^\"\\]*\"|[^\s\";,]*)\s*"
-_ELEMENT = re.compile(rf"{_PAIR}(?:;{_PAIR})*;?\s*", re.ASCII)
-_FOR = re.compile(r"(?:^|;)\s*for=\"?([^\";]*)", re.IGNORECASE)
+_PAIR = re.compile(r"[ \t]*([\w!#$%&'*+.^`|~-]+)=(\"[^\"\\]*\"|[^\s\";,]*)[ \t]*(?:;|$)", re.ASCII)
 
 Network = IPv4Network | IPv6Network
 
@@ -82,9 +80,16 @@ def _elements(request: Request, name: bytes) -> list[str]:
 
 
 def _for(element: str) -> str:
-    """The C{for} parameter of an element of Forwarded; empty if it has none."""
-    found = _FOR.search(element) if _ELEMENT.fullmatch(element) else None
-    return found[1] if found else ""
+    """The C{for} parameter of an element of Forwarded; empty if it has none, or is malformed."""
+    found: dict[str, str] = {}
+    position = 0
+    while position < len(element):
+        pair = _PAIR.match(element, position)
+        if pair is None or pair[1].lower() in found:
+            return ""
+        found[pair[1].lower()] = pair[2].strip('"')
+        position = pair.end()
+    return found.get("for", "")
 
 
 def _read_node(text: str) -> str:
