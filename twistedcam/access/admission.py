@@ -6,7 +6,7 @@ It holds every limit on connections, viewers and logins. The credentials themsel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from twisted.internet.interfaces import IReactorTime, ISSLTransport
@@ -40,14 +40,18 @@ class Admission:
 
     C{connections} lists all connections of both protocols. One that was let in holds a place: one of C{viewers} while
     it watches, or one of C{snapshots} while it waits for a single picture and is sent it. C{log} is for every log line
-    about them.
+    about them. C{is_shared} is as in L{Connections}.
     """
 
     def __init__(
-        self, clock: IReactorTime, max_viewers: int = MAX_VIEWERS, max_connections: int = _MAX_CONNECTIONS
+        self,
+        clock: IReactorTime,
+        max_viewers: int = MAX_VIEWERS,
+        max_connections: int = _MAX_CONNECTIONS,
+        is_shared: Callable[[str], bool] = lambda host: False,
     ) -> None:
         limits = limits_for(max_viewers, max_connections)
-        self.connections = Connections(clock, limits.connections, limits.waiting)
+        self.connections = Connections(clock, limits.connections, limits.waiting, is_shared)
         self.viewers = Places(limits.viewers, "the viewer limit of {limit} has been reached, try again later")
         self.snapshots = Places(
             limits.snapshots,

@@ -70,10 +70,15 @@ class Connections:
     counts as a network of its own.
     """
 
-    is_shared: Callable[[str], bool] = staticmethod(lambda host: False)
-
-    def __init__(self, clock: IReactorTime, limit: int, max_waiting: int) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        limit: int,
+        max_waiting: int,
+        is_shared: Callable[[str], bool] = lambda host: False,
+    ) -> None:
         self.clock = clock
+        self.is_shared = is_shared
         self._limit = limit
         self.max_waiting = max_waiting
         self._all: set[Connection] = set()

@@ -58,9 +58,9 @@ class Server(MultiService):
         self._config = config
         self._reactor = reactor
         self._has_listeners = False
-        self._admission = Admission(reactor, config.max_viewers, connection_limit(len(config.cameras)))
         self._proxies = Proxies(config.trusted_proxies)
-        self._admission.connections.is_shared = self._proxies.trusts
+        limit = connection_limit(len(config.cameras))
+        self._admission = Admission(reactor, config.max_viewers, limit, self._proxies.trusts)
         self._metrics = Metrics(reactor)
         self.cameras = {source.name: self._add_camera(source) for source in config.cameras}
         self._metrics.setServiceParent(self)
