@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.application.service import Service
@@ -93,10 +94,8 @@ class KeyAuthentication(Authentication):
         super().__init__()
         self._folder = ShareFolder(access.state_dir)
         self._connections = connections
-        try:
+        with _starting():
             self._share = CurrentShare(self._folder, now, access.renew)
-        except ShareError as error:
-            raise StartError(f"--share: {error}") from None
         self._following = LoopingCall(self._follow)
         self._following.clock = clock
 
@@ -149,15 +148,21 @@ class KeyAuthentication(Authentication):
         return TokenAuthenticator(self._share)
 
     def _keep(self) -> None:
-        try:
+        with _starting():
             self._share.keep()
-        except ShareError as error:
-            raise StartError(f"--share: {error}") from None
 
     def _follow(self) -> None:
         if self._share.follow():
             log.info("the key was renewed: connections that were let in by the old one end")
             self._connections.end_all("the key was renewed")
+
+
+@contextlib.contextmanager
+def _starting() -> Iterator[None]:
+    try:
+        yield
+    except ShareError as error:
+        raise StartError(f"--share: {error}") from None
 
 
 def prepare_authentication(
