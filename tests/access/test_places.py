@@ -29,14 +29,6 @@ class PlacesTests(SynchronousTestCase):
         first.release()
         self.assertEqual(places.taken, 1)
 
-    def test_block(self) -> None:
-        """A place may be held for a block, also for one that fails."""
-        places = Places(1, "full")
-        with self.assertRaises(ZeroDivisionError), places.take():
-            self.assertEqual(places.taken, 1)
-            _ = 1 / 0
-        self.assertEqual(places.taken, 0)
-
     def test_per_network(self) -> None:
         """One network gets no more than its share; the others find room."""
         places = Places(3, "full", per_network=2)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from types import TracebackType
 
 from twistedcam.errors import NoRoomError
 
 
 class Place:
-    """One of L{Places}, held until it is released; as a context manager, until the block ends."""
+    """One of L{Places}, held until it is released."""
 
     def __init__(self, free: Callable[[], None]) -> None:
         self._free: Callable[[], None] | None = free
@@ -20,14 +19,6 @@ class Place:
         free, self._free = self._free, None
         if free is not None:
             free()
-
-    def __enter__(self) -> Place:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
 
 
 class Places:
