@@ -109,7 +109,7 @@ class IGuard(Interface):
 
 
 class ICredentials(Interface):
-    """What a viewer shows on one connection."""
+    """The credentials of a viewer, for one connection."""
 
     trusts_server = Attribute(
         "Whether the server is trusted: until then only its challenge is read, and only a nonce is sent."

@@ -13,8 +13,8 @@ from twistedcam.errors import AccessDeniedError, NoRoomError
 
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.5, 8.0
 
-# An attempt whose turn would come later than this, at the present delay, is refused at once. It is below
-# connections.WAIT_SECONDS, after which the connection is ended. (The delay may still grow while the attempt waits.)
+# An attempt whose turn would come later than this, if those before it fail, is refused as soon as that is so. It is
+# below connections.WAIT_SECONDS, after which the connection is ended.
 LONGEST_WAIT_SECONDS = 9.0
 MAX_WAITING = 10  # attempts at one name from one network: a browser makes six at once
 _FORGET_SECONDS = 600.0
@@ -44,7 +44,7 @@ class LoginThrottle:
         Await C{check} at the next turn of C{name} from C{network}, and return what it returns.
 
         An L{AccessDeniedError} of C{check} counts as a failure; a success forgives the failures of C{name} alone.
-        Raises L{TooManyAttemptsError} at once if the turn would come too late.
+        Raises L{TooManyAttemptsError} as soon as it is clear that the turn would come too late.
         """
         who = f"{network} {name}".encode("utf-8", "surrogatepass")
         key = hashlib.blake2b(who, digest_size=16).digest()  # names may be long
@@ -83,7 +83,7 @@ class _Turns:
         self.failures = 0  # in a row
         self._next_at = 0.0
         self._is_taken = False
-        self._waiting: dict[Deferred[None], float] = {}  # the time until which each can wait, in their order
+        self._waiting: dict[Deferred[None], float] = {}  # in their order, with the latest time for the turn of each
         self._timer: IDelayedCall | None = None
 
     @property
@@ -92,7 +92,7 @@ class _Turns:
         return not self._is_taken and not self._waiting
 
     async def wait(self) -> None:
-        """Wait for a turn, which L{end} ends. Raises L{TooManyAttemptsError}."""
+        """Wait for a turn, which lasts until L{end} is called. Raises L{TooManyAttemptsError}."""
         now = self._clock.seconds()
         if now - self._next_at > _FORGET_SECONDS:
             self.failures = 0
@@ -108,7 +108,7 @@ class _Turns:
         await turn
 
     def failed(self) -> None:
-        """The attempt of this turn failed: the next turn comes later, for some that wait too late."""
+        """Count the failure of this turn, and refuse the waiting attempts whose turns would now come too late."""
         self.failures += 1
         now = self._clock.seconds()
         self._next_at = now + _delay(self.failures)

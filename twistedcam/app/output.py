@@ -148,8 +148,8 @@ def install(reactor: Any) -> None:
     atexit.register(finish)
 
 
-def finish() -> None:
+def finish(monotonic: Callable[[], float] = time.monotonic) -> None:
     """Give the standard streams up to L{FINISH_SECONDS} from the first call, all together, to be written."""
-    deadline = time.monotonic() + FINISH_SECONDS
+    deadline = monotonic() + FINISH_SECONDS
     for stream in _installed:
         stream.finish(deadline)

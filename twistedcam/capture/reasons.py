@@ -25,7 +25,7 @@ def as_camera_error(error: BaseException) -> CameraError:
 
 
 def reason(error: BaseException) -> str:
-    """What viewers and the log are told of C{error}: text that prints, without the passwords of URLs."""
+    """The text of C{error} for viewers and the log: printable, and without the passwords in URLs."""
     try:
         text = str(error)
     except BaseException:  # raised by its __str__

@@ -1,4 +1,4 @@
-"""What the window shows and when, and what its keys do."""
+"""The viewer's window: decodes and shows the newest frame, and handles the keys."""
 
 from __future__ import annotations
 

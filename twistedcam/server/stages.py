@@ -59,7 +59,7 @@ class ServerContext:
 
 
 class IConnection(Protocol):
-    """What a stage needs of its connection."""
+    """The interface of a connection to its stage."""
 
     @property
     def peer(self) -> str:

@@ -29,7 +29,7 @@ class RequestAuthenticator(Protocol):
         """The guard that checks them."""
 
     def credentials(self, request: Request) -> Hello | None:
-        """What C{request} shows, or None if there is nothing to check."""
+        """The credentials in C{request}, or None if there is nothing to check."""
 
     def ask(self, request: Request) -> IResource:
         """The answer to a request without credentials."""
@@ -88,7 +88,7 @@ class BasicAuthenticator:
 
 
 class TokenCredential(Protocol):
-    """What a token and its cookie are made of. Both properties change when the key is renewed while the server runs."""
+    """The token to check, and the name for its cookie. Both change when the key is renewed while the server runs."""
 
     @property
     def token(self) -> Secret:
