@@ -96,7 +96,7 @@ def lock(session: nox.Session) -> None:
     """Choose the newest versions that setup.cfg allows, and write the files of packages and hashes."""
     session.install("uv")
     server, checks = required(), [*required(), *required("dev"), "coverage >= 7.10", "pydoctor", "uv"]
-    oldest = [line.replace(" ", "").replace(">=", "==") for line in (*server, *required("record"))]
+    oldest = [line.replace(" ", "").replace(">=", "==") for line in server]
     # Both packages have the module cv2, so no extra can choose between them. This one needs no libraries for windows.
     headless = [line.replace("opencv-python ", "opencv-python-headless ") for line in server]
     compile_lock(session, BUILD, ["setuptools >= 77"])

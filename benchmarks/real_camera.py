@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--width", default="320")
     options = parser.parse_args()
-    target = parse_source(options.camera).target
+    target = parse_source(options.camera).target.reveal()
     capture = cv2.VideoCapture(int(target) if target.isdecimal() else target)
     claimed = capture.get(cv2.CAP_PROP_FPS)
     capture.release()

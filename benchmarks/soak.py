@@ -40,8 +40,9 @@ def serve(wire: int, web: int) -> None:
     from twistedcam.app.config import make_config
     from twistedcam.app.service import Server
     from twistedcam.capture.cards import TestCard
-    from twistedcam.capture.opencv import Mode
+    from twistedcam.capture.mode import Mode
     from twistedcam.capture.sources import Source
+    from twistedcam.capture.target import plain_target
     from twistedcam.errors import CameraError
     from twistedcam.interfaces import ICamera
 
@@ -74,7 +75,7 @@ def serve(wire: int, web: int) -> None:
         "http": f"tcp:{web}:interface=127.0.0.1",
         "auth": "memory:me:secret",
     }
-    server = Server(make_config(reactor, [UnsteadySource("soak", "given", "")], given), reactor)
+    server = Server(make_config(reactor, [UnsteadySource("soak", "given", plain_target("soak"))], given), reactor)
     reactor.callWhenRunning(server.startService)
     reactor.run()
 

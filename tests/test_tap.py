@@ -27,18 +27,18 @@ class OptionTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         """The defaults."""
         config = self.parse().config
-        self.assertEqual([source.target for source in config.cameras], ["0"])
+        self.assertEqual([camera.source.target.reveal() for camera in config.cameras], ["0"])
         self.assertEqual([endpoint.description for endpoint in config.listen], ["tcp:9999:interface=127.0.0.1"])
-        self.assertEqual((config.settings, config.silent_encoding), (Settings(320, 0, 80), "jpeg"))
+        self.assertEqual((config.cameras[0].settings, config.silent_encoding), (Settings(320, 0, 80), "jpeg"))
 
     def test_all(self) -> None:
         """Each option reaches the configuration."""
         words = "-c test -c desk=/dev/video2 -l unix:a --listen unix:b --http off --size 640x480 -w 160 -r 10 -q 90"
         words += " --allow-host a.example --allow-host b.example --trusted-proxy 127.0.0.1 --trusted-proxy 10.0.0.0/8"
         config = self.parse(*words.split(), *["-m", "3", "--allow-origin", "*", "--auth", "memory:me:secret"]).config
-        self.assertEqual([source.name for source in config.cameras], ["test", "desk"])
+        self.assertEqual([camera.name for camera in config.cameras], ["test", "desk"])
         self.assertEqual([endpoint.description for endpoint in config.listen], ["unix:a", "unix:b"])
-        self.assertEqual((config.mode.size, config.settings), ((640, 480), Settings(160, 10, 90)))
+        self.assertEqual((config.cameras[0].mode.size, config.cameras[0].settings), ((640, 480), Settings(160, 10, 90)))
         self.assertEqual((config.http, config.max_viewers, config.allow_origin), (None, 3, "*"))
         self.assertEqual(config.allow_hosts, ("a.example", "b.example"))
         self.assertEqual(list(map(str, config.trusted_proxies)), ["127.0.0.1/32", "10.0.0.0/8"])

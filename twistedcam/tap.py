@@ -26,7 +26,9 @@ class Options(GroupedOptions, AuthOptionMixin):
     )
 
     groups = {
-        "Cameras": ("camera", "size", "width", "fps", "quality"),
+        "Cameras": ("camera", "size", "fps", "format", "control", "skip", "stall"),
+        "Pictures": ("width", "quality", "rotate", "flip", "overlay"),
+        "Recording": ("record", "record-segment", "record-keep"),
         "Serving": ("listen", "http", "codec", "max-viewers", "preview"),
         "Web": ("allow-origin", "allow-host", "trusted-proxy"),
         "Access": ("share", "renew", "state-dir", "auth", "help-auth", "help-auth-type", "open"),
@@ -41,6 +43,19 @@ class Options(GroupedOptions, AuthOptionMixin):
             ("size", None, "Picture size to ask a device for, such as 1280x720; it gives the nearest it has."),
             ("width", "w", "Width of the pictures in pixels, 0 for as captured; they are never enlarged."),
             ("fps", "r", "Maximum number of frames a second, 0 for no limit."),
+            ("format", None, "Pixel format to ask a device for, such as MJPG or YUYV."),
+            ("rotate", None, "Turn the pictures by 90, 180 or 270 degrees clockwise."),
+            ("flip", None, "Mirror the pictures: h swaps left and right, v top and bottom."),
+            ("overlay", None, "Draw the time, the camera's name or both into the pictures: time,name."),
+            ("skip", None, "Number of pictures to pass over when a camera is opened; the first ones may be dark."),
+            ("stall", None, "Seconds without a picture after which a camera is lost, 0 to go by its own rate."),
+            ("record", None, "Record into this folder, also while nobody watches."),
+            ("record-segment", None, "Length of a recorded file in seconds."),
+            (
+                "record-keep",
+                None,
+                "Space for a camera's recordings, the oldest are deleted: 500M, or 10G, the default.",
+            ),
             ("quality", "q", "JPEG quality, 1 to 100."),
             ("max-viewers", "m", "Maximum number of viewers, over TCP and HTTP together."),
             ("allow-origin", None, "Let web pages of this origin read the pictures: http://host:8123, or * for all."),
@@ -59,6 +74,7 @@ class Options(GroupedOptions, AuthOptionMixin):
     def __init__(self) -> None:
         super().__init__()
         self["camera"] = []
+        self["control"] = []
         self["listen"] = []
         self["auth"] = []
         self["allow-host"] = []
@@ -66,10 +82,14 @@ class Options(GroupedOptions, AuthOptionMixin):
         self["http"] = None
 
     def opt_camera(self, source: str) -> None:
-        """[NAME=]SOURCE: 0, /dev/video2, a video file, a URL, plugin:NAME or test; repeatable. [default: 0]"""
+        """[NAME=]SOURCE[,OPTION=VALUE...]: 0, /dev/video2, a file, URL, plugin:NAME, test; repeatable. [default: 0]"""
         self["camera"].append(source)
 
     opt_c = opt_camera
+
+    def opt_control(self, control: str) -> None:
+        """Set a V4L2 control of a device, NAME=VALUE, such as brightness=128; repeatable."""
+        self["control"].append(control)
 
     def opt_listen(self, description: str) -> None:
         """A server endpoint string; repeatable. [default: tcp:9999:interface=127.0.0.1, with --share tcp:9999]"""

@@ -26,7 +26,7 @@ from twistedcam.app.config import (
     parse_cameras,
 )
 from twistedcam.capture.encoder import Settings
-from twistedcam.capture.opencv import Mode
+from twistedcam.capture.mode import Mode
 
 
 class ConfigTestCase(SynchronousTestCase):
@@ -57,7 +57,10 @@ class ValueTests(ConfigTestCase):
             assert config.http is not None
             self.assertEqual(config.http.description, "tcp:8080:interface=127.0.0.1")
             self.assertTrue(config.http.is_default)
-            self.assertEqual((config.settings, config.mode), (Settings(320, 0, 80), Mode(None, 0, as_jpeg=False)))
+            self.assertEqual(
+                (config.cameras[0].settings, config.cameras[0].mode),
+                (Settings(320, 0, 80), Mode(None, 0, as_jpeg=False)),
+            )
             self.assertEqual((config.silent_encoding, config.max_viewers), ("jpeg", 500))
             self.assertEqual((config.access, config.allow_origin, config.preview), (Local(), "", False))
 
@@ -70,12 +73,15 @@ class ValueTests(ConfigTestCase):
         """A number may be text, as in a command, or any type of number, as in a script."""
         for width, fps in (("640", "12.5"), (640, 12.5), (np.int64(640), np.float32(12.5))):
             config = self.make(width=width, fps=fps)
-            self.assertEqual((config.settings.width, config.settings.fps, config.mode.fps), (640, 12.5, 12.5))
-        self.assertIs(type(self.make(fps=10).settings.fps), float)
+            self.assertEqual(
+                (config.cameras[0].settings.width, config.cameras[0].settings.fps, config.cameras[0].mode.fps),
+                (640, 12.5, 12.5),
+            )
+        self.assertIs(type(self.make(fps=10).cameras[0].settings.fps), float)
 
     def test_size(self) -> None:
         """The size is one for devices, which are asked for their own JPEGs if pictures are not resized."""
-        self.assertEqual(self.make(size="1280x720", width=0).mode, Mode((1280, 720), 0.0, as_jpeg=True))
+        self.assertEqual(self.make(size="1280x720", width=0).cameras[0].mode, Mode((1280, 720), 0.0, as_jpeg=True))
 
     def test_web(self) -> None:
         """Origins, host names and networks are written in the way in which requests have them."""
@@ -285,3 +291,39 @@ class AccessTests(ConfigTestCase):
         message = self.refused(auth="memory:secret")
         self.assertIn("--auth: 'memory' cannot be used", message)
         self.assertNotIn("secret", message)
+
+
+class CameraOptionTests(ConfigTestCase):
+    """Options for one camera, written after its source."""
+
+    def test_own_options(self) -> None:
+        """A camera's own options come before those for all cameras."""
+        first, second = self.make(("test,width=640,rotate=180,overlay=time,name", "b=test"), width=160, fps=5).cameras
+        self.assertEqual(first.settings, Settings(640, 5, rotate=180, overlay=("time", "name")))
+        self.assertEqual(second.settings, Settings(160, 5))
+
+    def test_lists(self) -> None:
+        """An option that may be repeated can be so after a source too."""
+        (camera,) = self.make(("0,control=brightness=128,control=focus_auto=0,format=mjpg",)).cameras
+        self.assertEqual(camera.mode.controls, (("brightness", 128), ("focus_auto", 0)))
+        self.assertEqual(camera.mode.format, "MJPG")
+
+    def test_recording(self) -> None:
+        """A camera is recorded into an absolute folder, with a length and a bound."""
+        (camera,) = self.make(("test,record=clips,record-keep=1.5G",)).cameras
+        assert camera.recording is not None
+        self.assertEqual(camera.recording.folder, os.path.abspath("clips"))
+        self.assertEqual((camera.recording.segment_seconds, camera.recording.keep_bytes), (600, 1_500_000_000))
+
+    def test_wrong_options(self) -> None:
+        """The error names the camera and the option, and says what to write instead."""
+        for camera, message in (
+            ("test,rotate=45", "--camera test: rotate: '45' is none of 0, 90, 180 and 270"),
+            ("desk=0,flip=x", "--camera desk: flip: 'x' is neither h, for left and right, nor v"),
+            ("0,control=brightness", "control: 'brightness' is not a control, write it like brightness=128"),
+            ("0,format=jpegs", "format: 'jpegs' is not a pixel format"),
+            ("test,overlay=date", "overlay: 'date' is neither time nor name"),
+            ("test,record=", "record: '' is not a folder"),
+            ("test,record-keep=5", "record-keep: '5' is not a size of 1M or more, write it like 500M or 10G"),
+        ):
+            self.assertIn(message, self.refused((camera,)))

@@ -17,7 +17,8 @@ from twisted.web.static import File
 from zope.interface.verify import verifyObject
 
 from tests.capture.videos import write_video
-from twistedcam.capture.opencv import Mode, OpenCVCamera
+from twistedcam.capture.mode import Mode
+from twistedcam.capture.opencv import OpenCVCamera
 from twistedcam.capture.sources import parse_source
 from twistedcam.codec import Image
 from twistedcam.errors import BrokenPictureError, CameraError

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
@@ -17,15 +16,13 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 
 from twistedcam.access.admission import MAX_VIEWERS
 from twistedcam.access.share_folder import ShareError, default_folder
-from twistedcam.app.options import read_number
-from twistedcam.capture.encoder import Settings
-from twistedcam.capture.opencv import Mode
+from twistedcam.app.camera_config import CAMERA_OPTIONS, CameraConfig, configure_camera
+from twistedcam.app.options import Option, read_number, read_text, read_texts
 from twistedcam.capture.reasons import reason
 from twistedcam.capture.sources import Source, parse_source
 from twistedcam.encodings import ENCODING_JPEG, ENCODING_PICKLE
 from twistedcam.errors import CameraError, TwistedcamError
 from twistedcam.net import DEFAULT_PORT
-from twistedcam.rates import MAX_FPS
 from twistedcam.text import printable
 from twistedcam.web.hosts import read_name
 from twistedcam.web.origins import read_origin
@@ -83,18 +80,15 @@ class ServerConfig:
     """
     What a server serves, where, and to whom.
 
-    The first of C{cameras} is the default one. Devices are asked for C{mode}, and pictures become frames by
-    C{settings}. Viewers that never send a hello get C{silent_encoding}. C{http} is None if nothing is served over HTTP;
-    otherwise pages of C{allow_origin} may use it, requests for the host names C{allow_hosts} are answered too, and
-    C{trusted_proxies} say which client each request comes from.
+    The first of C{cameras} is the default one. Viewers that never send a hello get C{silent_encoding}. C{http} is None
+    if nothing is served over HTTP; otherwise pages of C{allow_origin} may use it, requests for the host names
+    C{allow_hosts} are answered too, and C{trusted_proxies} say which client each request comes from.
     """
 
-    cameras: tuple[Source, ...]
+    cameras: tuple[CameraConfig, ...]
     listen: tuple[Endpoint, ...]
     http: Endpoint | None = None
     access: Access = Local()
-    mode: Mode = Mode()
-    settings: Settings = Settings()
     silent_encoding: str = ENCODING_JPEG
     max_viewers: int = MAX_VIEWERS
     allow_origin: str = ""
@@ -116,12 +110,10 @@ def make_config(reactor: Any, cameras: Sequence[Source], given: Mapping[str, Any
         _check_display()
     listen, http = _make_endpoints(reactor, values)
     return ServerConfig(
-        cameras=tuple(cameras),
+        cameras=tuple(_configure_camera(camera, values) for camera in cameras),
         listen=listen,
         http=http,
         access=access,
-        mode=Mode(values["size"], values["fps"], as_jpeg=not values["width"]),
-        settings=Settings(values["width"], values["fps"], values["quality"]),
         silent_encoding=values["codec"],
         max_viewers=values["max-viewers"],
         allow_origin=values["allow-origin"] or "",
@@ -134,20 +126,19 @@ def make_config(reactor: Any, cameras: Sequence[Source], given: Mapping[str, Any
 def parse_cameras(texts: Iterable[str]) -> tuple[Source, ...]:
     """The sources in C{texts}, each C{[NAME=]SOURCE}; files are opened, devices are not. Raises L{ConfigError}."""
     try:
-        return tuple(parse_source(text) for text in texts)
+        return tuple(parse_source(text, CAMERA_OPTIONS) for text in texts)
     except CameraError as error:
         raise ConfigError(f"--camera: {reason(error)}") from None
 
 
+def _configure_camera(source: Source, values: Mapping[str, Any]) -> CameraConfig:
+    """The configuration of C{source}, whose own options come before those for all cameras."""
+    own = {name: _read_one(name, value, f"--camera {source.name}: ") for name, value in source.options.items()}
+    return configure_camera(source, {**values, **own})
+
+
 def _number(kind: type[int] | type[float], least: float, most: float) -> Callable[[Any], float]:
     return lambda value: read_number(value, kind, least, most)
-
-
-def _size(value: Any) -> tuple[int, int]:
-    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", str(value))
-    if found is None:
-        raise ValueError(f"{value!r} is not a size, write it like 1280x720")
-    return int(found[1]), int(found[2])
 
 
 def _codec(value: Any) -> str:
@@ -162,18 +153,8 @@ def _flag(value: Any) -> bool:
     return bool(value)
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str | os.PathLike):
-        raise ValueError(f"{value!r} is not a string")
-    return os.fspath(value)
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(map(_text, value if isinstance(value, list | tuple) else [value]))
-
-
 def _checkers(value: Any) -> tuple[ICredentialsChecker, ...]:
-    return tuple(map(_checker, _texts(value)))
+    return tuple(map(_checker, read_texts(value)))
 
 
 def _checker(description: str) -> ICredentialsChecker:
@@ -202,29 +183,19 @@ def _readable(path: str) -> str:
         raise ValueError(f"{path!r} cannot be read: {error.strerror}") from None
 
 
-class Option(NamedTuple):
-    """One option: its default, and the function that reads a given value. C{read} raises ValueError."""
-
-    default: Any
-    read: Callable[[Any], Any]
-
-
 OPTIONS: Mapping[str, Option] = {
-    "size": Option(None, _size),
-    "width": Option(320, _number(int, 0, 16384)),
-    "fps": Option(0, _number(float, 0, MAX_FPS)),
-    "quality": Option(80, _number(int, 1, 100)),
-    "listen": Option((), _texts),
-    "http": Option(None, _text),
+    **CAMERA_OPTIONS,
+    "listen": Option((), read_texts),
+    "http": Option(None, read_text),
     "codec": Option(ENCODING_JPEG, _codec),
     "max-viewers": Option(MAX_VIEWERS, _number(int, 1, 10**6)),
-    "allow-origin": Option(None, lambda value: read_origin(_text(value))),
-    "allow-host": Option((), lambda value: tuple(map(read_name, _texts(value)))),
-    "trusted-proxy": Option((), lambda value: tuple(map(read_network, _texts(value)))),
+    "allow-origin": Option(None, lambda value: read_origin(read_text(value))),
+    "allow-host": Option((), lambda value: tuple(map(read_name, read_texts(value)))),
+    "trusted-proxy": Option((), lambda value: tuple(map(read_network, read_texts(value)))),
     "preview": Option(False, _flag),
     "share": Option(False, _flag),
     "renew": Option(False, _flag),
-    "state-dir": Option(None, _text),
+    "state-dir": Option(None, read_text),
     "auth": Option((), _checkers),
     "open": Option(False, _flag),
 }
@@ -237,14 +208,14 @@ def _read(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _read_one(name, given.get(name)) for name in OPTIONS}
 
 
-def _read_one(name: str, value: Any) -> Any:
+def _read_one(name: str, value: Any, where: str = "--") -> Any:
     option = OPTIONS[name]
     if value is None:
         return option.default
     try:
         return option.read(value)
     except ValueError as error:
-        raise ConfigError(f"--{name}: {error}") from None
+        raise ConfigError(f"{where}{name}: {error}") from None
 
 
 def check_name(name: object) -> None:

@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.python import usage
 
@@ -59,6 +59,25 @@ def read_number(value: Any, kind: type[int] | type[float], least: float, most: f
         what = "a whole number" if kind is int else "a number"
         raise ValueError(f"{value!r} is not {what} from {least} to {most}")
     return number
+
+
+def read_text(value: Any) -> str:
+    """C{value}, which is text or a path, as text. Raises ValueError."""
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{value!r} is not a string")
+    return os.fspath(value)
+
+
+def read_texts(value: Any) -> tuple[str, ...]:
+    """C{value}, which is text or a list of texts, as a tuple of texts. Raises ValueError."""
+    return tuple(map(read_text, value if isinstance(value, list | tuple) else [value]))
+
+
+class Option(NamedTuple):
+    """One option: its default, and the function that reads a given value. C{read} raises ValueError."""
+
+    default: Any
+    read: Callable[[Any], Any]
 
 
 def drop_default_pidfile(options: Any, only_in_foreground: bool) -> None:

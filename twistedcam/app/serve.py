@@ -17,8 +17,9 @@ from twistedcam.app.background import running_reactor
 from twistedcam.app.config import ConfigError, ServerConfig, check_name, make_config
 from twistedcam.app.listener import StartError
 from twistedcam.app.service import Server
-from twistedcam.capture.opencv import Mode
+from twistedcam.capture.mode import Mode
 from twistedcam.capture.sources import Source
+from twistedcam.capture.target import plain_target
 from twistedcam.errors import TwistedcamError
 from twistedcam.interfaces import ICamera
 from twistedcam.plugin import as_camera
@@ -57,7 +58,7 @@ def serve(images: Any, name: str = "camera", block: bool = True, **options: Any)
 class _GivenSource(Source):
     """A camera whose pictures the script gives."""
 
-    images: Any = field(repr=False)
+    images: Any = field(repr=False, kw_only=True)
 
     def open(self, mode: Mode = Mode()) -> ICamera:
         """Continue the images where they were, or begin anew if C{images} is a callable."""
@@ -87,7 +88,7 @@ def _configure(reactor: Any, images: Any, name: str, options: Mapping[str, Any])
         raise ServeError(f"name: {error}") from None
     given = {keyword.replace("_", "-"): value for keyword, value in options.items()}
     try:
-        return make_config(reactor, [_GivenSource(name, "given", "", images)], given)
+        return make_config(reactor, [_GivenSource(name, "given", plain_target("a script"), images=images)], given)
     except ConfigError as error:
         raise ServeError(_with_keywords(str(error))) from None
 

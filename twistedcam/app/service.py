@@ -15,11 +15,11 @@ from twisted.logger import Logger
 
 from twistedcam.access.admission import Admission
 from twistedcam.app.authentication import Authentication, prepare_authentication
+from twistedcam.app.camera_config import CameraConfig
 from twistedcam.app.config import Endpoint, ServerConfig
 from twistedcam.app.listener import Listener
 from twistedcam.app.runtime import connection_limit
 from twistedcam.capture.service import Capture
-from twistedcam.capture.sources import Source
 from twistedcam.encodings import ENCODING_JPEG, ENCODINGS, SMALLER
 from twistedcam.hub import Hub
 from twistedcam.server.factory import ViewerServerFactory
@@ -62,7 +62,7 @@ class Server(MultiService):
         limit = connection_limit(len(config.cameras))
         self._admission = Admission(reactor, config.max_viewers, limit, self._proxies.trusts)
         self._metrics = Metrics(reactor)
-        self.cameras = {source.name: self._add_camera(source) for source in config.cameras}
+        self.cameras = {camera.name: self._add_camera(camera) for camera in config.cameras}
         self._metrics.setServiceParent(self)
         if config.preview:
             self._add_preview()
@@ -81,12 +81,12 @@ class Server(MultiService):
         """Stop listening on all endpoints, after a start that has failed."""
         return gatherResults([service.stopService() for service in self if isinstance(service, Listener)])
 
-    def _add_camera(self, source: Source) -> Capture:
+    def _add_camera(self, camera: CameraConfig) -> Capture:
         hubs = {encoding: Hub() for encoding in ENCODINGS}
-        on_encoded = self._metrics.on_encoded(source.name)
-        open_camera = partial(source.open, self._config.mode)
+        on_encoded = self._metrics.on_encoded(camera.name)
+        open_camera = partial(camera.source.open, camera.mode)
         capture = Capture(
-            self._reactor, source.name, open_camera, hubs, self._config.settings, on_encoded=on_encoded, wall=self._now
+            self._reactor, camera.name, open_camera, hubs, camera.settings, on_encoded=on_encoded, wall=self._now
         )
         capture.setServiceParent(self)
         self._metrics.watch_over(capture)

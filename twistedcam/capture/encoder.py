@@ -15,11 +15,22 @@ from twistedcam.frame import LIVE, Frame, stamp
 
 @dataclass(frozen=True)
 class Settings:
-    """How pictures become frames: C{width} in pixels (0: as captured), at most C{fps} (0: all), JPEG C{quality}."""
+    """
+    How pictures become frames: C{width} in pixels (0: as captured), at most C{fps} (0: all), JPEG C{quality}.
+
+    They are turned by C{rotate} degrees clockwise, then flipped (C{"h"}, C{"v"} or empty); C{overlay} names what is
+    drawn into them (C{"time"}, C{"name"}). The first C{skip} pictures of a camera that was just opened are not used.
+    A camera that gives no picture for C{stall_seconds} is lost (0: by its own interval).
+    """
 
     width: int = 320
     fps: float = 0.0
     quality: int = 80
+    rotate: int = 0
+    flip: str = ""
+    overlay: tuple[str, ...] = ()
+    skip: int = 0
+    stall_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

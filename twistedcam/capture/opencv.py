@@ -7,12 +7,12 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import cv2
 from zope.interface import implementer
 
+from twistedcam.capture.mode import Mode
 from twistedcam.codec import Image
 from twistedcam.errors import BrokenPictureError, CameraError
 from twistedcam.interfaces import ICamera
@@ -28,20 +28,6 @@ _URL_TIMEOUT_MS = 5000
 _MAX_BUFFERED = 5  # OpenCV gives V4L2 drivers four buffers
 _AT_ONCE_SECONDS = 0.002
 _MJPG = cv2.VideoWriter.fourcc(*"MJPG")
-
-
-@dataclass(frozen=True)
-class Mode:
-    """
-    The mode to request from a device, which selects the nearest one that it has.
-
-    C{size} is in pixels (None: its default), C{fps} in frames a second (0: its default). With C{as_jpeg} its own JPEGs
-    are passed on as they are, if it has them.
-    """
-
-    size: tuple[int, int] | None = None
-    fps: float = 0.0
-    as_jpeg: bool = False
 
 
 @implementer(ICamera)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from twistedcam.capture.cards import TestCard
-from twistedcam.capture.opencv import Mode, open_device, open_file, open_url
+from twistedcam.capture.mode import Mode
+from twistedcam.capture.opencv import open_device, open_file, open_url
+from twistedcam.capture.target import Target, plain_target
 from twistedcam.errors import CameraError
 from twistedcam.interfaces import ICamera
 from twistedcam.plugin import find_plugin, open_plugin
-from twistedcam.secret import redacted
+from twistedcam.secret import Secret, redacted
 from twistedcam.text import printable
 from twistedcam.wire.fields import MAX_TEXT
 
@@ -23,42 +25,64 @@ _PLUGIN = "plugin:"
 
 @dataclass(frozen=True)
 class Source:
-    """A source of C{--camera}: its C{kind} (C{"device"} or a key of L{_OPENERS}), C{target} to open, and C{name}."""
+    """
+    A source of C{--camera}: its C{kind} (C{"device"} or a key of L{_OPENERS}), C{target} to open, and C{name}.
+
+    C{options} are those written after it, for this camera only, as text by name.
+    """
 
     name: str
     kind: str
-    target: str = field(repr=False)  # a URL may contain a password
+    target: Target
+    options: Mapping[str, str | list[str]] = field(default_factory=dict)
 
     def open(self, mode: Mode = Mode()) -> ICamera:
         """Open it, which may block for seconds. Raises L{CameraError}."""
         if self.kind == "device":
-            return open_device(self.target, mode)
-        return _OPENERS[self.kind](self.target)
+            return open_device(self.target.reveal(), mode)
+        return _OPENERS[self.kind](self.target.reveal())
 
 
-def parse_source(text: str) -> Source:
-    """Parse C{[NAME=]SOURCE}; a video file is opened to check it, a device is not. Raises L{CameraError}."""
-    named = None if os.path.exists(text) else re.fullmatch(r"([\w.-]+)=(.+)", text)
-    name, target = named.groups() if named else ("", text)
-    found = _recognize(target)
-    return replace(found, name=name or printable(found.name, MAX_TEXT))
+def parse_source(text: str, options: Collection[str] = ()) -> Source:
+    """
+    Parse C{[NAME=]SOURCE[,OPTION=VALUE...]}, with C{options} as the names of the options.
+
+    A video file is opened to check it, a device is not. Raises L{CameraError}.
+    """
+    if os.path.exists(text):
+        name, target, given = "", text, []
+    else:
+        text, *given = re.split(rf",(?=(?:{'|'.join(options)})=)", text) if options else [text]
+        found = re.fullmatch(r"([\w.-]+)=(.+)", text)
+        name, target = found.groups() if found and not os.path.exists(text) else ("", text)
+    source = _recognize(target)
+    return replace(source, name=name or printable(source.name, MAX_TEXT), options=_read_options(given))
+
+
+def _read_options(given: Iterable[str]) -> dict[str, str | list[str]]:
+    """The values by name; one that is given more than once has a list of them."""
+    values: dict[str, list[str]] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        values.setdefault(name, []).append(value)
+    return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
 
 
 def _recognize(target: str) -> Source:
     """The source for C{target}, called after it."""
     if target == TEST_CARD:
-        return Source(TEST_CARD, TEST_CARD, target)
+        return Source(TEST_CARD, TEST_CARD, plain_target(target))
     if target.isdecimal():
-        return Source(f"camera-{int(target)}", "device", str(int(target)))
+        return Source(f"camera-{int(target)}", "device", plain_target(str(int(target))))
     if target.startswith("/dev/"):
-        return Source(os.path.basename(target), "device", target)
+        return Source(os.path.basename(target), "device", plain_target(target))
     if target.startswith(_PLUGIN):
         plugin = find_plugin(target.removeprefix(_PLUGIN)).name
-        return Source(plugin, "plugin", plugin)
+        return Source(plugin, "plugin", plain_target(plugin))
     if "://" in target:
-        return Source(_host(target) or "url", "url", target)
+        return Source(_host(target) or "url", "url", Target(redacted(target), Secret(target)))
     _check_file(target)
-    return Source(os.path.basename(target), "file", target)
+    return Source(os.path.basename(target), "file", plain_target(target))
 
 
 def _host(url: str) -> str | None:
