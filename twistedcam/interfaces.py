@@ -32,9 +32,17 @@ __all__ = [
 
 
 class ICamera(Interface):
-    """An open source of pictures, used by one thread at a time; every method may block."""
+    """
+    An open source of pictures, used by one thread at a time; every method may block.
+
+    One whose pictures were taken before, and are played again, has an attribute C{is_stored}, which is True.
+    """
 
     interval = Attribute("Seconds between pictures for a source that is read by our clock, 0.0 if it sets the pace.")
+
+    is_stored = Attribute(
+        "Optional: whether its pictures were taken before, and are played again. Assumed to be False."
+    )
 
     def grab() -> float:
         """Take the next picture and return the time of its capture by C{time.monotonic}. Raises L{CameraError}."""

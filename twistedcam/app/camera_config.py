@@ -15,6 +15,7 @@ from twistedcam.capture.sources import Source
 from twistedcam.rates import MAX_FPS
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_READ_SECONDS = 20.0  # a stream that gives a picture less often needs --stall
 _DEFAULT_KEEP_BYTES = 10 * 10**9
 
 
@@ -50,6 +51,7 @@ def configure_camera(source: Source, values: Mapping[str, Any]) -> CameraConfig:
         as_jpeg=not values["width"],
         format=values["format"] or "",
         controls=values["control"],
+        read_seconds=max(_READ_SECONDS, values["stall"]),
     )
     settings = Settings(
         values["width"],

@@ -12,7 +12,8 @@ class Mode:
 
     A device selects the nearest C{size} in pixels (None: its default), C{fps} in frames a second (0: its default) and
     the pixel C{format}, a FourCC such as C{"MJPG"} (empty: it is chosen by the size). With C{as_jpeg} its own JPEGs
-    are passed on as they are, if it has them. C{controls} are the V4L2 controls to set, as pairs of name and value.
+    are passed on as they are, if it has them. C{controls} are the V4L2 controls to set, as pairs of name and value. A
+    read from a URL is given up after C{read_seconds}.
     """
 
     size: tuple[int, int] | None = None
@@ -20,3 +21,4 @@ class Mode:
     as_jpeg: bool = False
     format: str = ""
     controls: tuple[tuple[str, int], ...] = ()
+    read_seconds: float = 20.0
