@@ -40,10 +40,6 @@ class ICamera(Interface):
 
     interval = Attribute("Seconds between pictures for a source that is read by our clock, 0.0 if it sets the pace.")
 
-    is_stored = Attribute(
-        "Optional: whether its pictures were taken before, and are played again. Assumed to be False."
-    )
-
     def grab() -> float:
         """Take the next picture and return the time of its capture by C{time.monotonic}. Raises L{CameraError}."""
 
