@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import cv2
@@ -16,9 +17,10 @@ from twisted.web.server import Site
 from twisted.web.static import File
 from zope.interface.verify import verifyObject
 
+from tests.capture.fake_v4l2 import FakeControl, FakeDriverTestCase, FakeNode
 from tests.capture.videos import write_video
 from twistedcam.capture.mode import Mode
-from twistedcam.capture.opencv import OpenCVCamera
+from twistedcam.capture.opencv import OpenCVCamera, open_device
 from twistedcam.capture.sources import parse_source
 from twistedcam.codec import Image
 from twistedcam.errors import BrokenPictureError, CameraError
@@ -42,7 +44,7 @@ class DeviceTests(TestCase):
 
     def test_no_camera(self) -> None:
         """A device that is not a camera is an error, too."""
-        with self.assertRaisesRegex(CameraError, "cannot be opened"):
+        with self.assertRaisesRegex(CameraError, "^/dev/null: this is not a camera$"):
             parse_source("/dev/null").open()
 
 
@@ -184,6 +186,23 @@ class LossTests(DeviceTestCase):
         self.assertRaisesRegex(CameraError, "^/dev/video0 gives no picture$", camera.grab)
         self.assertRaisesRegex(BrokenPictureError, "^/dev/video0 gave a picture", camera.retrieve)
 
+    def test_explained(self) -> None:
+        """What is known about a device is told instead."""
+        self.camera()
+        camera = OpenCVCamera("/dev/video0", cv2.CAP_V4L2, False, explain=lambda problem: f"gone: {problem}")
+        self.capture.is_there = False
+        self.assertRaisesRegex(CameraError, "^gone: gives no picture$", camera.grab)
+
+    def test_damaged(self) -> None:
+        """A picture that OpenCV cannot convert is a broken one."""
+        camera = self.camera()
+
+        def fail() -> None:
+            raise cv2.error("assertion failed")
+
+        self.capture.retrieve = fail  # type: ignore[assignment, method-assign]
+        self.assertRaisesRegex(BrokenPictureError, "^/dev/video0 gave a picture that cannot be read$", camera.retrieve)
+
     def test_passwords_stay_here(self) -> None:
         """A URL is named without its password and its query: viewers are shown the error."""
         self.camera()
@@ -224,3 +243,46 @@ class ModeTests(DeviceTestCase):
         settings, picture = self.asked(Mode(as_jpeg=True), has_jpegs=False)
         self.assertNotIn(cv2.CAP_PROP_CONVERT_RGB, settings)
         self.assertNotIsInstance(picture, bytes)
+
+    def test_format(self) -> None:
+        """A pixel format that is asked for is set; if it cannot be had, the camera is not opened in another one."""
+        settings, picture = self.asked(Mode((1280, 720), format="YUYV", as_jpeg=True))
+        self.assertEqual(settings[cv2.CAP_PROP_FOURCC], cv2.VideoWriter.fourcc(*"YUYV"))
+        self.assertNotIsInstance(picture, bytes)
+        with self.assertRaisesRegex(CameraError, "^/dev/video0 does not give the pixel format Y10 in this mode$"):
+            self.asked(Mode(format="Y10 "), has_jpegs=False)
+
+
+class OpenTests(FakeDriverTestCase):
+    """Devices that are opened by their names."""
+
+    def open(self, mode: Mode, platform: str = "linux") -> FakeVideoCapture:
+        """The stand-in for OpenCV's camera, after C{open_device}."""
+        clock = Clock()
+        capture = FakeVideoCapture(clock)
+        self.patch(cv2, "VideoCapture", lambda *args: capture)
+        self.patch(sys, "platform", platform)
+        open_device("0", mode)
+        return capture
+
+    def test_controls(self) -> None:
+        """Controls are set and the format is found before OpenCV opens the device."""
+        node = FakeNode(formats=("YUYV", "Y10 "), controls=[FakeControl("Brightness")])
+        self.add("video0", node)
+        capture = self.open(Mode(format="Y10 ", controls=(("brightness", 7),)))
+        self.assertEqual(node.sets, [("Brightness", 7)])
+        self.assertEqual(capture.settings, {cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*"Y10 ")})
+
+    def test_busy(self) -> None:
+        """The controls of a device that another program uses are not touched."""
+        node = FakeNode(controls=[FakeControl("Brightness")], is_busy=True)
+        self.add("video0", node)
+        with self.assertRaisesRegex(CameraError, "in use by another program"):
+            self.open(Mode(controls=(("brightness", 7),)))
+        self.assertEqual(node.sets, [])
+
+    def test_other_systems(self) -> None:
+        """Elsewhere OpenCV chooses the format, and controls are refused."""
+        self.assertEqual(list(self.open(Mode(format="MJPG"), "darwin").settings), [cv2.CAP_PROP_FOURCC])
+        with self.assertRaisesRegex(CameraError, "controls can be set on Linux only"):
+            self.open(Mode(controls=(("brightness", 7),)), "win32")

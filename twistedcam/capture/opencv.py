@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from urllib.parse import urlsplit
 
 import cv2
 from zope.interface import implementer
 
+from twistedcam.capture import devices
+from twistedcam.capture.controls import set_controls
 from twistedcam.capture.mode import Mode
 from twistedcam.codec import Image
 from twistedcam.errors import BrokenPictureError, CameraError
@@ -27,7 +30,7 @@ _DEFAULT_FPS = 25  # for sources that do not report their own
 _URL_TIMEOUT_MS = 5000
 _MAX_BUFFERED = 5  # OpenCV gives V4L2 drivers four buffers
 _AT_ONCE_SECONDS = 0.002
-_MJPG = cv2.VideoWriter.fourcc(*"MJPG")
+_JPEG_FORMATS = ("MJPG", "JPEG")
 
 
 @implementer(ICamera)
@@ -37,7 +40,8 @@ class OpenCVCamera:
 
     A recording is read at its own rate by our clock and starts again at its end; other sources set the pace
     themselves. If C{is_recording} is None, a source with a number of frames is one. C{label} stands for the target in
-    errors, which viewers are shown. Raises L{CameraError} if it cannot be opened.
+    errors, which viewers are shown; C{explain} completes their text if it knows more. Raises L{CameraError} if it
+    cannot be opened.
     """
 
     def __init__(
@@ -48,13 +52,15 @@ class OpenCVCamera:
         options: tuple[int, ...] = (),
         label: str | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        explain: Callable[[str], str] | None = None,
     ) -> None:
         self._label = label or target
         self._monotonic = monotonic
+        self._explain = explain or (lambda problem: f"{self._label} {problem}")
         _check_text(target)
         self._capture = cv2.VideoCapture(target, backend, list(options))
         if not self._capture.isOpened():
-            raise CameraError(f"{self._label} cannot be opened as video")
+            raise CameraError(self._explain("cannot be opened as video"))
         self._gives_jpegs = False
         self._has_clock = self._capture.getBackendName() == "V4L2"
         rate = self._capture.get(cv2.CAP_PROP_FPS)
@@ -65,17 +71,20 @@ class OpenCVCamera:
         self.interval = self._period if self._is_recording else 0.0
 
     def ask_for(self, mode: Mode) -> None:
-        """Set a device to the nearest mode that it has."""
+        """Set a device to the nearest mode that it has. Raises L{CameraError} if it lacks the pixel format."""
         set_ = self._capture.set
-        if (mode.size or mode.as_jpeg) and set_(cv2.CAP_PROP_FOURCC, _MJPG):
-            # Over USB, large pictures are fast as JPEGs only.
-            self._gives_jpegs = mode.as_jpeg and self._capture.get(cv2.CAP_PROP_FOURCC) == _MJPG
+        # Over USB, large pictures are fast as JPEGs only.
+        fourcc = mode.format or ("MJPG" if mode.size or mode.as_jpeg else "")
+        is_set = bool(fourcc) and set_(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*fourcc))
         if mode.size:
             set_(cv2.CAP_PROP_FRAME_WIDTH, mode.size[0])
             set_(cv2.CAP_PROP_FRAME_HEIGHT, mode.size[1])
         if mode.fps:
             set_(cv2.CAP_PROP_FPS, mode.fps)
-        if self._gives_jpegs:
+        is_set = is_set and self._capture.get(cv2.CAP_PROP_FOURCC) == cv2.VideoWriter.fourcc(*fourcc)
+        if mode.format and not is_set:
+            raise CameraError(self._explain(f"does not give the pixel format {fourcc.rstrip()} in this mode"))
+        if is_set and mode.as_jpeg and fourcc in _JPEG_FORMATS:
             self._gives_jpegs = set_(cv2.CAP_PROP_CONVERT_RGB, 0)
 
     def grab(self) -> float:
@@ -92,7 +101,7 @@ class OpenCVCamera:
 
     def _grab(self) -> float:
         if not self._capture.grab() and not self._begin_again():
-            raise CameraError(f"{self._label} gives no picture")
+            raise CameraError(self._explain("gives no picture"))
         return self._time_of_capture(self._monotonic())
 
     def _time_of_capture(self, now: float) -> float:
@@ -115,7 +124,10 @@ class OpenCVCamera:
 
     def retrieve(self) -> Image | bytes:
         """Return the picture last grabbed, or the device's own JPEG of it. Raises L{BrokenPictureError} if damaged."""
-        done, image = self._capture.retrieve()
+        try:
+            done, image = self._capture.retrieve()
+        except cv2.error:  # a picture that is smaller than its format says
+            done = False
         if not done:
             raise BrokenPictureError(f"{self._label} gave a picture that cannot be read")
         return image.tobytes() if self._gives_jpegs else image  # type: ignore[return-value]
@@ -134,29 +146,31 @@ def _check_text(target: str | int) -> None:
 
 def open_device(target: str, mode: Mode) -> ICamera:
     """Open the device C{target}, a number or a path, in the mode nearest to C{mode}. Raises L{CameraError}."""
-    camera = _find_device(target)
-    camera.ask_for(mode)
-    return camera
+    if sys.platform == "linux":
+        return _open_v4l2(devices.path_of(target), mode)
+    if mode.controls:
+        raise CameraError("a camera's controls can be set on Linux only: leave out --control")
+    return _opened(OpenCVCamera(int(target) if target.isdecimal() else target, cv2.CAP_ANY, is_recording=False), mode)
 
 
-def _find_device(target: str) -> OpenCVCamera:
-    if sys.platform != "linux":
-        return OpenCVCamera(int(target) if target.isdecimal() else target, cv2.CAP_ANY, is_recording=False)
-    path = f"/dev/video{target}" if target.isdecimal() else target
+def _open_v4l2(path: str, mode: Mode) -> ICamera:
+    # OpenCV says neither why it cannot open a device nor which formats and controls there are; the system does.
+    with devices.opened(path) as node:
+        devices.check_capture(path, node)
+        if mode.format:
+            mode = replace(mode, format=devices.format_of(path, node, mode.format))
+        set_controls(path, node, mode.controls)
+    explain = partial(devices.why_no_picture, path)
+    return _opened(OpenCVCamera(path, cv2.CAP_V4L2, is_recording=False, explain=explain), mode)
+
+
+def _opened(camera: OpenCVCamera, mode: Mode) -> ICamera:
     try:
-        # OpenCV does not say why it cannot open a device; the system does.
-        os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
-    except OSError as error:
-        raise CameraError(f"{path}: {_DEVICE_ADVICE.get(error.errno or 0, error.strerror)}") from None
-    return OpenCVCamera(path, cv2.CAP_V4L2, is_recording=False)
-
-
-_DEVICE_ADVICE = {
-    errno.ENOENT: "no such camera, is it plugged in?",
-    errno.ENODEV: "the camera is gone, is it plugged in?",
-    errno.EACCES: "not allowed, add yourself to the group 'video'",
-    errno.EBUSY: "in use by another program",
-}
+        camera.ask_for(mode)
+    except BaseException:
+        camera.close()
+        raise
+    return camera
 
 
 def open_url(target: str) -> ICamera:
