@@ -7,10 +7,11 @@ from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from twistedcam import plugin
+from twistedcam.capture.mode import Mode
 from twistedcam.capture.sources import parse_source
 from twistedcam.errors import CameraError
-from twistedcam.interfaces import ICamera, ICameraPlugin
-from twistedcam.plugin import CameraPlugin, ImageCamera, as_camera
+from twistedcam.interfaces import ICamera, ICameraPlugin, IModeCameraPlugin
+from twistedcam.plugin import CameraPlugin, ImageCamera, ModeCameraPlugin, as_camera
 from twistedcam.testing import FakeCamera
 
 
@@ -42,6 +43,11 @@ class ImageCameraTests(TestCase):
             self.assertEqual(made.retrieve(), 1)
 
 
+def images_in(mode: Mode = Mode()) -> list[float]:
+    """One image, which is the rate of the mode."""
+    return [mode.fps]
+
+
 class PluginTests(TestCase):
     """Plugins found by name."""
 
@@ -50,11 +56,21 @@ class PluginTests(TestCase):
         self.patch(plugin, "getPlugins", lambda interface: [CameraPlugin("thermal", lambda: [1])])
         verifyObject(ICameraPlugin, plugin.find_plugin("thermal"))
         source = parse_source("plugin:thermal")
-        self.assertEqual((source.name, source.kind, source.target), ("thermal", "plugin", "thermal"))
+        self.assertEqual((source.name, source.kind, str(source.target)), ("thermal", "plugin", "thermal"))
         self.assertEqual(parse_source("attic=plugin:thermal").name, "attic")
         camera = source.open()
         camera.grab()
         self.assertEqual(camera.retrieve(), 1)
+
+    def test_modes(self) -> None:
+        """A plugin that has modes is given the one that is asked for; others are opened as before."""
+        plugins = [ModeCameraPlugin("modes", f"{__name__}.images_in"), CameraPlugin("plain", lambda: [1])]
+        self.patch(plugin, "getPlugins", lambda interface: plugins)
+        verifyObject(IModeCameraPlugin, plugin.find_plugin("modes"))
+        for name, mode, image in (("modes", Mode(fps=7), 7), ("modes", None, 0), ("plain", Mode(fps=7), 1)):
+            camera = plugin.open_plugin(name, mode)
+            camera.grab()
+            self.assertEqual(camera.retrieve(), image)
 
     def test_unknown(self) -> None:
         """The error of an unknown plugin names those that are installed."""

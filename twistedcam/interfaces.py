@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zope.interface import Attribute, Interface
 
@@ -25,6 +25,7 @@ __all__ = [
     "ICredentials",
     "IDisplay",
     "IGuard",
+    "IModeCameraPlugin",
     "IOutput",
     "ISink",
     "TwistedcamError",
@@ -57,6 +58,13 @@ class ICameraPlugin(Interface):
 
     def open() -> ICamera:
         """Return an L{ICamera}, or an iterable of (H, W, 3) uint8 BGR arrays; may block. Raises L{CameraError}."""
+
+
+class IModeCameraPlugin(ICameraPlugin):
+    """A kind of camera whose size, rate or controls can be chosen: C{open_in_mode} is called, not C{open}."""
+
+    def open_in_mode(mode: Any) -> ICamera:
+        """As C{open}, in the nearest mode to C{mode}, a L{twistedcam.capture.mode.Mode}. Raises L{CameraError}."""
 
 
 class ISink(Interface):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.plugin import IPlugin, getPlugins
+from twisted.python.reflect import namedAny
 from zope.interface import implementer
 
-from twistedcam.codec import Image
 from twistedcam.errors import CameraError
-from twistedcam.interfaces import ICamera, ICameraPlugin
+from twistedcam.interfaces import ICamera, ICameraPlugin, IModeCameraPlugin
+
+if TYPE_CHECKING:  # Twisted imports this module whenever it lists its commands, which need no OpenCV
+    from twistedcam.codec import Image
 
 
 @implementer(ICamera)
@@ -65,6 +68,27 @@ class CameraPlugin:
         return self.make()
 
 
+@implementer(IPlugin, IModeCameraPlugin)
+@dataclass(frozen=True)
+class ModeCameraPlugin:
+    """
+    A L{CameraPlugin} whose mode can be chosen: C{make} is called with a L{twistedcam.capture.mode.Mode}, or without.
+
+    C{make} is the full name of a function, such as C{"package.module.open_camera"}, which is imported when it is used.
+    """
+
+    name: str
+    make: str
+
+    def open(self) -> Any:
+        """Call C{make} for the default mode."""
+        return namedAny(self.make)()
+
+    def open_in_mode(self, mode: Any) -> Any:
+        """Call C{make} with C{mode}."""
+        return namedAny(self.make)(mode)
+
+
 def as_camera(made: Any, fps: float = 0.0) -> ICamera:
     """Return C{made} if it is an L{ICamera}, otherwise a camera of the images that it, or a call of it, yields."""
     if ICamera.providedBy(made):
@@ -81,6 +105,9 @@ def find_plugin(name: str) -> ICameraPlugin:
     return plugins[name]
 
 
-def open_plugin(name: str) -> ICamera:
-    """Open the camera of the plugin called C{name}. Raises L{CameraError}."""
-    return as_camera(find_plugin(name).open())
+def open_plugin(name: str, mode: Any = None) -> ICamera:
+    """Open the camera of the plugin called C{name}, in C{mode} if it has modes. Raises L{CameraError}."""
+    plugin = find_plugin(name)
+    if mode is not None and IModeCameraPlugin.providedBy(plugin):
+        return as_camera(plugin.open_in_mode(mode))
+    return as_camera(plugin.open())
