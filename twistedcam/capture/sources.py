@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from twistedcam.capture.cards import TestCard
 from twistedcam.capture.mode import Mode
 from twistedcam.capture.opencv import open_device, open_file, open_url
+from twistedcam.capture.screen import open_screen
 from twistedcam.capture.target import Target, plain_target
 from twistedcam.errors import CameraError
 from twistedcam.interfaces import ICamera
@@ -20,6 +21,7 @@ from twistedcam.text import printable
 from twistedcam.wire.fields import MAX_TEXT
 
 TEST_CARD = "test"
+SCREEN = "screen"
 _PLUGIN = "plugin:"
 
 
@@ -40,6 +42,10 @@ class Source:
         """Open it, which may block for seconds. Raises L{CameraError}."""
         if self.kind == "device":
             return open_device(self.target.reveal(), mode)
+        if self.kind == "plugin":
+            return open_plugin(self.target.reveal(), mode)
+        if self.kind == SCREEN:
+            return open_screen(self.target, mode)
         return _OPENERS[self.kind](self.target.reveal())
 
 
@@ -72,6 +78,8 @@ def _recognize(target: str) -> Source:
     """The source for C{target}, called after it."""
     if target == TEST_CARD:
         return Source(TEST_CARD, TEST_CARD, plain_target(target))
+    if target == SCREEN or target.startswith(f"{SCREEN}:"):
+        return Source(SCREEN, SCREEN, plain_target(target))
     if target.isdecimal():
         return Source(f"camera-{int(target)}", "device", plain_target(str(int(target))))
     if target.startswith("/dev/"):
@@ -108,5 +116,4 @@ _OPENERS: dict[str, Callable[[str], ICamera]] = {
     "file": open_file,
     "url": open_url,
     TEST_CARD: lambda target: TestCard(),
-    "plugin": open_plugin,
 }

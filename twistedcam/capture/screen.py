@@ -1,0 +1,167 @@
+"""The screen as a camera: C{--camera screen}, by what ffmpeg has for each system."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import av
+from av.error import BlockingIOError as NotYetError
+from av.error import FFmpegError
+from zope.interface import implementer
+
+from twistedcam.capture.mode import Mode
+from twistedcam.capture.target import Target
+from twistedcam.codec import Image
+from twistedcam.errors import BrokenPictureError, CameraError
+from twistedcam.interfaces import ICamera
+
+_DEFAULT_FPS = 15.0
+_CONNECT_SECONDS = 5.0
+_MAX_AGE_SECONDS = 5.0
+_SOCKETS = "/tmp/.X11-unix"
+
+
+@implementer(ICamera)
+class ScreenCamera:
+    """
+    A screen that ffmpeg's input device C{format} opens under C{name}; C{options} are its own.
+
+    C{label} stands for it in errors. C{monotonic} and C{wall} give the time by the clocks of L{ICamera.grab} and of the
+    pictures' stamps. Raises L{CameraError}.
+    """
+
+    interval = 0.0  # the device waits until the next picture is due
+
+    def __init__(
+        self,
+        format: str,  # noqa: A002
+        name: str,
+        options: Mapping[str, str],
+        label: str,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._label = label
+        self._monotonic = monotonic
+        self._wall = wall
+        self._frame: av.VideoFrame | None = None
+        try:
+            self._container = av.open(name, format=format, options=dict(options))
+        except (FFmpegError, ValueError) as error:
+            raise CameraError(f"{label} cannot be opened: {_reason(error)}") from None
+
+    def grab(self) -> float:
+        """Take the next picture, and return when it was taken. Raises L{CameraError}."""
+        try:
+            self._frame = next(self._frames())
+        except (FFmpegError, StopIteration):  # whose text says nothing
+            raise CameraError(f"{self._label} gives no more pictures: has its session ended?") from None
+        # By the time of day on Linux and Windows; macOS has another clock, and the time of delivery has to do.
+        age = self._wall() - (self._frame.time or 0.0)
+        return self._monotonic() - (age if 0 <= age <= _MAX_AGE_SECONDS else 0.0)
+
+    def _frames(self) -> Iterator[av.VideoFrame]:
+        while True:
+            try:
+                yield from self._container.decode(video=0)
+                return
+            except NotYetError:  # on macOS, where it does not wait
+                time.sleep(0.005)
+
+    def retrieve(self) -> Image:
+        """Return the picture last grabbed. Raises L{BrokenPictureError}."""
+        assert self._frame is not None
+        try:
+            return self._frame.to_ndarray(format="bgr24")  # type: ignore[return-value]
+        except (FFmpegError, ValueError) as error:
+            raise BrokenPictureError(f"{self._label} gave a picture that cannot be read: {_reason(error)}") from None
+
+    def close(self) -> None:
+        """Release the screen."""
+        self._frame = None
+        self._container.close()
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def open_screen(target: Target, mode: Mode) -> ICamera:
+    """
+    Open a whole screen: C{"screen"}, or on Linux C{"screen:"} and an X display, as in C{screen::1}.
+
+    C{mode} gives the rate. Raises L{CameraError}.
+    """
+    # Otherwise a second's pictures of a small screen would be taken to measure the rate, and all be shown late.
+    rate = {"framerate": f"{mode.fps or _DEFAULT_FPS:g}", "fpsprobesize": "0"}
+    display = target.reveal().removeprefix("screen").removeprefix(":")
+    if sys.platform not in ("win32", "darwin"):
+        return _open_display(display or _own_display(os.environ), rate)
+    if display:
+        raise CameraError("only X displays have names: write screen")
+    if sys.platform == "win32":
+        return ScreenCamera("gdigrab", "desktop", rate, "the screen")
+    return ScreenCamera("avfoundation", "Capture screen 0:none", rate | {"capture_cursor": "1"}, "the screen")
+
+
+def _open_display(display: str, rate: Mapping[str, str]) -> ICamera:
+    # ffmpeg does not tell a display that is not there from one that refuses. The connection is kept meanwhile: an X
+    # server without a desktop begins anew when its last one is closed.
+    with _reach(display):
+        try:
+            return ScreenCamera("x11grab", display, rate, f"the screen {display}")
+        except CameraError:
+            raise CameraError(
+                f"the display {display} does not let this user in: run as the user whose screen it is, or see xhost(1)"
+            ) from None
+
+
+def _own_display(environment: Mapping[str, str]) -> str:
+    """The X display of the session. Raises L{CameraError} if it has none, or one without the other windows."""
+    display = environment.get("DISPLAY", "")
+    if environment.get("WAYLAND_DISPLAY") or environment.get("XDG_SESSION_TYPE") == "wayland":
+        instead = f", or name an X display (screen:{display})" if display else ""
+        raise CameraError(f"this session's screen is Wayland's, which cannot be captured: log in with X11{instead}")
+    if not display:
+        raise CameraError("there is no screen here: DISPLAY is not set; name an X display, as in screen::0")
+    return display
+
+
+def _reach(display: str) -> socket.socket:
+    """A connection to an X display. Raises L{CameraError}."""
+    found = re.fullmatch(r"(.*):(\d{1,4})(\.\d+)?", display)
+    if found is None:
+        raise CameraError(f"{display!r} is not an X display: write screen::1, or screen:HOST:0")
+    host, number = found[1].removesuffix("unix").removesuffix("/"), int(found[2])
+    try:
+        return _connect(host, number)
+    except FileNotFoundError:
+        raise CameraError(f"there is no display {display}: is it running?") from None
+    except OSError as error:
+        raise CameraError(f"the display {display} cannot be reached: {error.strerror or error}") from None
+
+
+def _connect(host: str, number: int) -> socket.socket:
+    if host:
+        return socket.create_connection((host, 6000 + number), _CONNECT_SECONDS)
+    path = f"{_SOCKETS}/X{number}"
+    with contextlib.suppress(OSError):
+        return _connect_local(f"\0{path}")  # as clients of X do first: it needs no file, in a container for one
+    return _connect_local(path)
+
+
+def _connect_local(path: str) -> socket.socket:
+    local = socket.socket(socket.AF_UNIX)
+    local.settimeout(_CONNECT_SECONDS)
+    try:
+        local.connect(path)
+    except BaseException:
+        local.close()
+        raise
+    return local
