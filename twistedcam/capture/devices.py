@@ -135,9 +135,14 @@ def why_no_picture(path: str, default: str) -> str:
     return f"{path} {default}"
 
 
+def usable_formats(node: Node) -> list[str]:
+    """The FourCCs of the node's formats of which pictures can be made."""
+    return [name for name in node.formats() if name.rstrip() in DECODABLE]
+
+
 def format_of(path: str, node: Node, wanted: str) -> str:
     """The FourCC of the node's format C{wanted}. Raises L{CameraError} if it is not one that can be used."""
-    usable = [name for name in node.formats() if name.rstrip() in DECODABLE]
+    usable = usable_formats(node)
     for name in usable:
         if name.rstrip().upper() == wanted.rstrip().upper():
             return name

@@ -64,6 +64,11 @@ class PiCamera:
         self._device.close()  # which stops it
 
 
+def pi_cameras() -> list[str]:
+    """The models of the Pi's own cameras. Raises L{CameraError} if picamera2 is missing."""
+    return [str(about.get("Model", "camera")) for about in _import_picamera2().global_camera_info()]
+
+
 def open_picamera(mode: Mode = Mode()) -> ICamera:
     """Open the Pi's first camera in the mode nearest to C{mode}. Raises L{CameraError}."""
     make_device = _import_picamera2()

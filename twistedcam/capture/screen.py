@@ -110,6 +110,17 @@ def open_screen(target: Target, mode: Mode) -> ICamera:
     return ScreenCamera("avfoundation", "Capture screen 0:none", rate | {"capture_cursor": "1"}, "the screen")
 
 
+def has_screen() -> bool:
+    """Whether C{screen} can be opened, as far as is known without opening it."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    try:
+        _reach(_own_display(os.environ)).close()
+    except CameraError:
+        return False
+    return True
+
+
 def _open_display(display: str, rate: Mapping[str, str]) -> ICamera:
     # ffmpeg does not tell a display that is not there from one that refuses. The connection is kept meanwhile: an X
     # server without a desktop begins anew when its last one is closed.
