@@ -89,6 +89,7 @@ class RealScreenTests(TestCase):
 
         image, age = await deferToThread(look)
         self.assertEqual((image.shape, image.dtype), ((240, 320, 3), np.uint8))
+        self.assertTrue(image.flags.writeable)  # the time is drawn into it
         self.assertEqual(np.unique(image[100:140, :100]).tolist(), [255])  # no pointer there
         self.assertLess(age, 0.5)  # ffmpeg would otherwise take a second's pictures first, and give them late
         await self.server.kill()

@@ -3,93 +3,89 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import socket
+import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 
-import av
-from av.error import BlockingIOError as NotYetError
-from av.error import FFmpegError
+import numpy as np
 from zope.interface import implementer
 
+from twistedcam.capture import screen_grabber
 from twistedcam.capture.mode import Mode
 from twistedcam.capture.target import Target
 from twistedcam.codec import Image
-from twistedcam.errors import BrokenPictureError, CameraError
+from twistedcam.errors import CameraError
 from twistedcam.interfaces import ICamera
 
 _DEFAULT_FPS = 15.0
 _CONNECT_SECONDS = 5.0
-_MAX_AGE_SECONDS = 5.0
 _SOCKETS = "/tmp/.X11-unix"
 
 
 @implementer(ICamera)
 class ScreenCamera:
     """
-    A screen that ffmpeg's input device C{format} opens under C{name}; C{options} are its own.
+    A screen that ffmpeg's input device C{kind} opens under C{name}; C{options} are its own.
 
-    C{label} stands for it in errors. C{monotonic} and C{wall} give the time by the clocks of L{ICamera.grab} and of the
-    pictures' stamps. Raises L{CameraError}.
+    A process captures it, see L{twistedcam.capture.screen_grabber}. C{label} stands for it in errors. Raises
+    L{CameraError}.
     """
 
     interval = 0.0  # the device waits until the next picture is due
 
-    def __init__(
-        self,
-        format: str,  # noqa: A002
-        name: str,
-        options: Mapping[str, str],
-        label: str,
-        monotonic: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, kind: str, name: str, options: Mapping[str, str], label: str) -> None:
         self._label = label
-        self._monotonic = monotonic
-        self._wall = wall
-        self._frame: av.VideoFrame | None = None
-        try:
-            self._container = av.open(name, format=format, options=dict(options))
-        except (FFmpegError, ValueError) as error:
-            raise CameraError(f"{label} cannot be opened: {_reason(error)}") from None
+        self._image: Image | None = None
+        words = [sys.executable, "-P", screen_grabber.__file__, kind, name]
+        words += [f"{option}={value}" for option, value in options.items()]
+        self._process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        if self._read_header()[0] != screen_grabber.OPENED:
+            self.close()
+            raise CameraError(f"{label} cannot be opened")
 
     def grab(self) -> float:
         """Take the next picture, and return when it was taken. Raises L{CameraError}."""
-        try:
-            self._frame = next(self._frames())
-        except (FFmpegError, StopIteration):  # whose text says nothing
-            raise CameraError(f"{self._label} gives no more pictures: has its session ended?") from None
-        # By the time of day on Linux and Windows; macOS has another clock, and the time of delivery has to do.
-        age = self._wall() - (self._frame.time or 0.0)
-        return self._monotonic() - (age if 0 <= age <= _MAX_AGE_SECONDS else 0.0)
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # the process has ended: its answers say so as well
+            self._process.stdin.write(b"\0")
+            self._process.stdin.flush()
+        kind, taken, width, height = self._read_header()
+        pixels = self._read(width * height * 3)
+        if kind != screen_grabber.PICTURE or len(pixels) < width * height * 3:
+            raise CameraError(f"{self._label} gives no more pictures: has its session ended?")
+        self._image = np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+        return float(taken)
 
-    def _frames(self) -> Iterator[av.VideoFrame]:
-        while True:
-            try:
-                yield from self._container.decode(video=0)
-                return
-            except NotYetError:  # on macOS, where it does not wait
-                time.sleep(0.005)
+    def _read_header(self) -> tuple[bytes, float, int, int]:
+        header = self._read(screen_grabber.HEADER.size)
+        if len(header) < screen_grabber.HEADER.size:
+            return screen_grabber.ENDED, 0.0, 0, 0
+        return screen_grabber.HEADER.unpack(header)
+
+    def _read(self, size: int) -> bytearray:
+        """C{size} bytes of the answers, or fewer if they have ended; they can be changed, as a picture is."""
+        assert isinstance(self._process.stdout, io.BufferedReader)
+        data = bytearray(size)
+        count = self._process.stdout.readinto(data)
+        return data if count == size else data[:count]
 
     def retrieve(self) -> Image:
-        """Return the picture last grabbed. Raises L{BrokenPictureError}."""
-        assert self._frame is not None
-        try:
-            return self._frame.to_ndarray(format="bgr24")  # type: ignore[return-value]
-        except (FFmpegError, ValueError) as error:
-            raise BrokenPictureError(f"{self._label} gave a picture that cannot be read: {_reason(error)}") from None
+        """Return the picture last grabbed."""
+        assert self._image is not None
+        return self._image
 
     def close(self) -> None:
-        """Release the screen."""
-        self._frame = None
-        self._container.close()
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+        """End the process."""
+        self._image = None
+        self._process.kill()
+        with contextlib.suppress(OSError):
+            self._process.communicate()
 
 
 def open_screen(target: Target, mode: Mode) -> ICamera:
