@@ -37,6 +37,7 @@ class FakeNode:
 
     flags: int = CAPTURE
     card: str = "Fake Camera"
+    bus: str = "usb-1"
     formats: tuple[str, ...] = ("YUYV", "MJPG")
     controls: list[FakeControl] = field(default_factory=list)
     is_busy: bool = False
@@ -63,8 +64,8 @@ class FakeNode:
         answers[request](argument)
 
     def _capability(self, argument: bytearray) -> None:
-        bus = b"usb-1"
-        struct.pack_into("=16s32s32sIII", argument, 0, b"fake", self.card.encode(), bus, 0, 0x80000001, self.flags)
+        names = (b"fake", self.card.encode(), self.bus.encode())
+        struct.pack_into("=16s32s32sIII", argument, 0, *names, 0, 0x80000001, self.flags)
 
     def _format(self, argument: bytearray) -> None:
         (index,) = struct.unpack_from("=I", argument)

@@ -32,6 +32,9 @@ class ProblemTests(DeviceTestCase):
         path = self.add("video0", FakeNode())
         with devices.opened(path) as node:
             devices.check_capture(path, node)
+        advice = "; if it shares a USB hub, choose format=MJPG or a smaller size"
+        self.assertEqual(devices.why_no_picture(path, "gives no picture"), f"{path} gives no picture{advice}")
+        path = self.add("video1", FakeNode(bus="platform:isp"))
         self.assertEqual(devices.why_no_picture(path, "gives no picture"), f"{path} gives no picture")
 
     def test_busy(self) -> None:

@@ -107,6 +107,7 @@ class FakeVideoCapture:
         self.wait = wait
         self.stamp = 0.0
         self.has_jpegs = self.is_there = True
+        self.is_released = False
         self.settings: dict[int, float] = {}
 
     def isOpened(self) -> bool:  # noqa: N802
@@ -120,6 +121,9 @@ class FakeVideoCapture:
         if self.ages:
             self.stamp = self.clock.seconds() - self.ages.pop(0)
         return self.is_there
+
+    def release(self) -> None:
+        self.is_released = True
 
     def set(self, prop: int, value: float) -> bool:
         self.settings[prop] = value
@@ -187,11 +191,12 @@ class LossTests(DeviceTestCase):
         self.assertRaisesRegex(BrokenPictureError, "^/dev/video0 gave a picture", camera.retrieve)
 
     def test_explained(self) -> None:
-        """What is known about a device is told instead."""
+        """What is known about a device is told instead; it is released before, as it would be busy otherwise."""
         self.camera()
-        camera = OpenCVCamera("/dev/video0", cv2.CAP_V4L2, False, explain=lambda problem: f"gone: {problem}")
+        explain = lambda problem: f"{problem}, released: {self.capture.is_released}"  # noqa: E731
+        camera = OpenCVCamera("/dev/video0", cv2.CAP_V4L2, False, explain=explain)
         self.capture.is_there = False
-        self.assertRaisesRegex(CameraError, "^gone: gives no picture$", camera.grab)
+        self.assertRaisesRegex(CameraError, "^gives no picture, released: True$", camera.grab)
 
     def test_damaged(self) -> None:
         """A picture that OpenCV cannot convert is a broken one."""

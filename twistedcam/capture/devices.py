@@ -127,12 +127,16 @@ def why_no_picture(path: str, default: str) -> str:
     try:
         with opened(path) as node:
             check_capture(path, node)
-            needs_libcamera = node.capability().needs_libcamera
+            capability = node.capability()
     except CameraError as error:
         return str(error)
-    if needs_libcamera:
+    if capability.needs_libcamera:
         return f"{path} has to be set up by libcamera, as a Raspberry Pi's own camera: use plugin:picamera"
-    return f"{path} {default}"
+    # The pictures of several cameras may be too much for one hub, of which only the kernel's log tells.
+    advice = (
+        "; if it shares a USB hub, choose format=MJPG or a smaller size" if capability.bus.startswith("usb") else ""
+    )
+    return f"{path} {default}{advice}"
 
 
 def usable_formats(node: Node) -> list[str]:

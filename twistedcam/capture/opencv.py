@@ -101,6 +101,7 @@ class OpenCVCamera:
 
     def _grab(self) -> float:
         if not self._capture.grab() and not self._begin_again():
+            self._capture.release()  # else the system would only say that it is in use, by us
             raise CameraError(self._explain("gives no picture"))
         return self._time_of_capture(self._monotonic())
 
