@@ -36,7 +36,7 @@ ENUM_FRAMESIZES, ENUM_FRAMEINTERVALS = _request(3, 74, 44), _request(3, 75, 52)
 
 
 def ioctl(file: int, request: int, argument: bytearray) -> None:
-    """Call the driver of an open node, which may change C{argument}. Raises L{OSError}."""
+    """Call the driver of an open node, which may change C{argument}. Raises C{OSError}."""
     import fcntl  # Windows has none
 
     fcntl.ioctl(file, request, argument, True)
@@ -46,7 +46,7 @@ _SETTABLE_KINDS = (1, 2, 3, 4, 8, 9)  # integer, boolean, menu, button, bitmask,
 
 
 class Node:
-    """An open device node. Every method may raise L{OSError}."""
+    """An open device node. Every method may raise C{OSError}."""
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
