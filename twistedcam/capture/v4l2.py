@@ -1,4 +1,4 @@
-"""What a V4L2 device node of Linux is and can do, by the kernel's own calls; on other systems nothing is open here."""
+"""What a V4L2 device node of Linux is and can do, by the kernel's own calls; it can be imported on every system."""
 
 # linuxpy is under the GPL, and v4l2-ctl would be one more package to install and a process for each question: these
 # few calls are all that is needed of either.
@@ -24,7 +24,7 @@ def _request(direction: int, number: int, size: int) -> int:
     return direction << 30 | size << 16 | ord("V") << 8 | number
 
 
-# The second is the size of the struct in the kernel's ABI: struct v4l2_format contains pointers.
+# The last argument is the size of the struct in the kernel's ABI; struct v4l2_format contains pointers.
 _FORMAT_SIZE = 208 if struct.calcsize("P") == 8 else 204
 QUERYCAP = _request(2, 0, 104)
 ENUM_FMT = _request(3, 2, 64)
