@@ -22,6 +22,7 @@ MAX_PIXELS = 64 * 1024 * 1024
 # Encoders write 10 to 18 scans.
 MAX_SCANS = 100
 MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
+_MAX_SIDE = 65500  # libjpeg's limit
 _QUALITY_TO_KEEP = 95
 _DHT = 0xC4
 _OTHER_PROCESSES = frozenset(range(0xC3, 0xD0)) - {_DHT, 0xC8, 0xCC}  # arithmetic, lossless and hierarchical JPEG
@@ -36,6 +37,7 @@ def as_bgr(image: object) -> Image:
     """C{image} as an (H, W, 3) uint8 BGR array; gray (H, W) and BGRA (H, W, 4) are converted. Raises L{CodecError}."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         raise CodecError("the picture is not a numpy array of uint8")
+    image = np.asarray(image)  # of a subclass, such as a matrix, too
     if image.size == 0 or image.ndim not in (2, 3):
         raise CodecError(f"the picture has the shape {image.shape}, which is not that of an image")
     channels = 1 if image.ndim == 2 else image.shape[2]
@@ -50,6 +52,9 @@ def as_bgr(image: object) -> Image:
 
 def encode_jpeg(image: Image, quality: int = 80) -> bytes:
     """An (H, W, 3) uint8 BGR image as a JPEG of quality 1 to 100. Raises L{CodecError}."""
+    height, width = image.shape[:2]
+    if max(height, width) > _MAX_SIDE:
+        raise CodecError(f"the picture has {width} x {height} pixels, and a JPEG at most {_MAX_SIDE} in each direction")
     try:
         done, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     except cv2.error as error:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import imutils
 
 from twistedcam import codec
-from twistedcam.codec import Image
+from twistedcam.capture.adjust import turn, write_lines
+from twistedcam.codec import CodecError, Image
 from twistedcam.encodings import DIVISORS, ENCODING_JPEG, ENCODING_PICKLE
 from twistedcam.frame import LIVE, Frame, stamp
 
@@ -18,9 +19,9 @@ class Settings:
     """
     How pictures become frames: C{width} in pixels (0: as captured), at most C{fps} (0: all), JPEG C{quality}.
 
-    They are turned by C{rotate} degrees clockwise, then flipped (C{"h"}, C{"v"} or empty); C{overlay} names what is
-    drawn into them (C{"time"}, C{"name"}). The first C{skip} pictures of a camera that was just opened are not used.
-    A camera that gives no picture for C{stall_seconds} is lost (0: by its own interval).
+    They are turned by C{rotate} degrees clockwise, then flipped (C{"h"}, C{"v"} or empty), and then made smaller;
+    C{overlay} names what is written into them (C{"time"}, C{"name"}). The first C{skip} pictures of a camera that was
+    just opened are not used. A camera that gives no picture for C{stall_seconds} is lost (0: by its own interval).
     """
 
     width: int = 320
@@ -39,11 +40,13 @@ class EncodedPicture:
     One picture in one or more encodings, not yet stamped with its metadata.
 
     C{width} and C{height} are those of the full picture, in pixels; C{payloads} maps each encoding to its bytes.
+    C{problem} says why it could not be encoded in others, or is empty.
     """
 
     width: int
     height: int
     payloads: Mapping[str, bytes]
+    problem: str = ""
 
     def frames(
         self,
@@ -68,37 +71,70 @@ class EncodedPicture:
         return stamp(payload, *about, scale=DIVISORS[encoding])
 
 
-def encode(picture: Image | bytes, encodings: Sequence[str], settings: Settings) -> EncodedPicture:
+def encode(
+    picture: Image | bytes, encodings: Sequence[str], settings: Settings, lines: Sequence[str] = ()
+) -> EncodedPicture:
     """
     Encode what a camera gave, an (H, W, 3) uint8 BGR image or its own JPEG, in each of C{encodings}.
 
-    A JPEG is kept as it is, whatever the settings say. Raises L{codec.CodecError} and L{twistedcam.frame.FrameError}.
+    C{lines} are written into it. A JPEG that is neither turned nor written into is kept as it is, whatever the settings
+    say. An encoding that the picture cannot be had in is left out; if that is so for all of them, L{codec.CodecError}
+    is raised. Raises L{twistedcam.frame.FrameError} for a JPEG without a size.
     """
     if isinstance(picture, bytes):
-        return _keep_jpeg(codec.complete(picture), encodings, settings)
-    image = _shrink(codec.as_bgr(picture), settings.width)
-    payloads = {encoding: _encode_as(encoding, image, settings) for encoding in encodings}
-    return EncodedPicture(image.shape[1], image.shape[0], payloads)
+        jpeg = codec.complete(picture)
+        if not (settings.rotate or settings.flip or lines):
+            return _keep_jpeg(jpeg, encodings, settings)
+        picture = codec.decode(Frame.from_jpeg(jpeg))
+    image = _shrink(turn(codec.as_bgr(picture), settings.rotate, settings.flip), settings.width)
+    if lines:  # after it was made smaller, so that they are readable
+        image = write_lines(image, lines)
+    payloads, problem = _encode_each(encodings, image, settings)
+    if not payloads:
+        raise CodecError(problem)
+    return EncodedPicture(image.shape[1], image.shape[0], payloads, problem)
 
 
 def _keep_jpeg(jpeg: bytes, encodings: Sequence[str], settings: Settings) -> EncodedPicture:
     own = Frame.from_jpeg(jpeg)
     payloads = {ENCODING_JPEG: jpeg} if ENCODING_JPEG in encodings else {}
     missing = [encoding for encoding in encodings if encoding != ENCODING_JPEG]
+    problem = ""
     if missing:
-        image = codec.decode(own)
-        payloads |= {encoding: _encode_as(encoding, image, settings) for encoding in missing}
-    return EncodedPicture(own.width, own.height, payloads)
+        try:
+            made, problem = _encode_each(missing, codec.decode(own), settings)
+        except CodecError as error:
+            made, problem = {}, str(error)
+        payloads |= made
+        if not payloads:
+            raise CodecError(problem)
+    return EncodedPicture(own.width, own.height, payloads, problem)
+
+
+def _encode_each(encodings: Sequence[str], image: Image, settings: Settings) -> tuple[dict[str, bytes], str]:
+    """The payload in each encoding that succeeds, and why another one did not, or an empty string."""
+    payloads, problem = {}, ""
+    for encoding in encodings:
+        try:
+            payloads[encoding] = _encode_as(encoding, image, settings)
+        except CodecError as error:
+            problem = str(error)
+    return payloads, problem
 
 
 def _encode_as(encoding: str, image: Image, settings: Settings) -> bytes:
     if encoding == ENCODING_PICKLE:
         return codec.encode_pickle(image)
-    return codec.encode_jpeg(_shrink(image, image.shape[1] // DIVISORS[encoding]), settings.quality)
+    return codec.encode_jpeg(_shrink(image, max(1, image.shape[1] // DIVISORS[encoding])), settings.quality)
 
 
 def _shrink(image: Image, width: int) -> Image:
-    """C{image} resized to C{width} (0: unchanged), with its proportions kept; it is never enlarged."""
+    """
+    C{image} resized to C{width} (0: unchanged), with its proportions kept; it is never enlarged.
+
+    One that would be less than a pixel high is made only as narrow as leaves it one.
+    """
     if not width or image.shape[1] <= width:
         return image
-    return imutils.resize(image, width=width)  # type: ignore[no-any-return]
+    width = max(width, image.shape[1] // image.shape[0] + 1)
+    return imutils.resize(image, width=width) if width < image.shape[1] else image

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -36,7 +36,8 @@ class Card:
     encodings: tuple[str, ...]
 
     def encode(self, settings: Settings) -> EncodedPicture:
-        """Draw and encode it, which takes milliseconds."""
+        """Draw and encode it, which takes milliseconds. It is upright, whichever way the pictures are turned."""
+        settings = replace(settings, rotate=0, flip="")
         image = no_signal_card(self.width, self.height, self.camera, self.reason, self.since)
         return encode(image, self.encodings, settings)
 
