@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from twisted.trial.unittest import TestCase
 
@@ -19,9 +21,9 @@ class SamplerTests(TestCase):
         self.wanted: tuple[str, ...] = (ENCODING_JPEG,)
         self.now = 100.0
 
-    def sampler(self, fps: float = 0.0) -> Sampler:
+    def sampler(self, **settings: Any) -> Sampler:
         """A sampler by whose wall clock the monotonic clock began at 1000."""
-        return Sampler(lambda: self.wanted, Settings(fps=fps), lambda: self.now, lambda: self.now + 1000)
+        return Sampler(lambda: self.wanted, Settings(**settings), lambda: self.now, lambda: self.now + 1000, "desk")
 
     def test_captured(self) -> None:
         """A picture's time of capture is converted to the wall clock, however long ago it was taken."""
@@ -74,10 +76,42 @@ class SamplerTests(TestCase):
 
     def test_time_that_is_none(self) -> None:
         """A camera whose time of capture is no number is lost: viewers would be sent it."""
-        for taken in (float("nan"), float("inf")):
+
+        class Unspeakable:
+            def __repr__(self) -> str:
+                raise KeyboardInterrupt
+
+        for taken in (float("nan"), float("inf"), 1e300, None, "5", [5], 10**400, Unspeakable()):
             camera = FakeCamera()
             camera.now = lambda taken=taken: taken  # type: ignore[misc]
-            self.assertRaisesRegex(CameraError, "time of capture, (nan|inf)", self.sampler().sample, camera, 1)
+            self.assertRaisesRegex(CameraError, "^its time of capture, ", self.sampler().sample, camera, 1)
+
+    def test_skip(self) -> None:
+        """The first pictures are grabbed and not read, also when several are grabbed at once."""
+        for counts, expected in (((1, 1, 1, 1), [0, 0, 1, 1]), ((3,), [1]), ((2, 5), [0, 1]), ((1, 2), [0, 1])):
+            sampler, camera = self.sampler(skip=2), FakeCamera()
+            samples = [sampler.sample(camera, count) for count in counts]
+            self.assertEqual([int(sample.picture is not None) for sample in samples], expected)
+            self.assertEqual([sample.grabbed for sample in samples], list(counts))
+
+    def test_after_a_broken_one(self) -> None:
+        """A picture that comes after a broken one takes its turn."""
+        camera = FakeCamera(None, np.zeros((4, 4, 3), np.uint8))
+        camera.now = lambda: self.now
+        sampler = self.sampler(fps=1)
+        self.assertIsNotNone(sampler.sample(camera, 1).problem)
+        self.now += 0.1
+        self.assertIsNotNone(sampler.sample(camera, 1).picture)
+        self.now += 0.1
+        self.assertEqual(sampler.sample(camera, 1), Sample(1))
+
+    def test_overlay(self) -> None:
+        """The name of the camera is written into its pictures if that was asked for."""
+        plain, written = (
+            self.sampler(overlay=overlay).sample(FakeCamera(), 1).picture for overlay in ((), ("name", "time"))
+        )
+        assert plain is not None and written is not None
+        self.assertNotEqual(plain.payloads, written.payloads)
 
     def test_lost(self) -> None:
         """The error of a lost camera is passed on."""

@@ -33,3 +33,11 @@ def reason(error: BaseException) -> str:
     if not isinstance(error, TwistedcamError) or not text:
         text = f"{type(error).__name__}: {text}".removesuffix(": ")
     return printable(redacted(text))
+
+
+def shown(value: object) -> str:
+    """What a camera gave in place of a number or a picture, as one short line for an error."""
+    try:
+        return printable(redacted(repr(value)), 60)
+    except BaseException:  # raised by its __repr__
+        return f"a {printable(type(value).__name__, 60)}"
