@@ -27,6 +27,7 @@ class ICameraStatus(Interface):
     state: CameraState = Attribute("A L{CameraState}.")
     reason: str = Attribute("Why it is lost, or an empty string.")
     since: float | None = Attribute("When it was lost, in seconds since the epoch, or None.")
+    is_stored: bool = Attribute("Whether it plays stored pictures, such as a video file, in place of live ones.")
     problem: str = Attribute("What was wrong with the last broken picture, or an empty string.")
     width: int = Attribute("Width of the full picture, in pixels.")
     hubs: Mapping[str, Hub] = Attribute("Maps each encoding to the L{Hub} of its viewers.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -14,8 +14,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
-from twistedcam.capture.attempt import OPEN_SECONDS, STALL_SECONDS, Attempt
+from twistedcam.capture.attempt import OPEN_SECONDS, Attempt
 from twistedcam.capture.sampler import Sample
+from twistedcam.capture.stall import FIRST_SECONDS, StallLimit
 from twistedcam.codec import Image
 from twistedcam.errors import CameraError
 from twistedcam.interfaces import ICamera
@@ -32,6 +33,13 @@ class MuteError(Exception):
     __repr__ = __str__
 
 
+class Group(BaseExceptionGroup[BaseException]):
+    """A group of exceptions that needs no arguments."""
+
+    def __new__(cls) -> Group:
+        return super().__new__(cls, "several", [KeyboardInterrupt(), ValueError()])
+
+
 KINDS = (
     SystemExit,
     KeyboardInterrupt,
@@ -41,6 +49,9 @@ KINDS = (
     asyncio.CancelledError,
     BaseException,
     MemoryError,
+    RecursionError,
+    DeprecationWarning,  # with -W error
+    Group,
     MuteError,
 )
 
@@ -91,7 +102,12 @@ class AttemptTests(TestCase):
         self.camera = FakeCamera()
         self.samples: list[Sample] = []
         self.problem: str | None = None
-        self.attempt = Attempt(self.reactor, self.thread, lambda: self.camera, self.sample, self.samples.append)
+        self.attempt = self.make(lambda: self.camera, self.sample)
+
+    def make(self, open_camera: Callable[[], ICamera], sample: Callable[[ICamera, int], Sample]) -> Attempt:
+        """An attempt at the camera that C{open_camera} returns."""
+        limit = StallLimit(self.reactor.seconds)
+        return Attempt(self.reactor, self.thread, open_camera, sample, self.samples.append, limit)
 
     def sample(self, camera: ICamera, count: int) -> Sample:
         """Grab, with C{problem}."""
@@ -133,19 +149,37 @@ class AttemptTests(TestCase):
 
     def test_interval_that_is_none(self) -> None:
         """A camera whose interval cannot be used is lost at once, with the reason."""
-        for interval in (-1.0, float("nan"), float("inf")):
+        for interval in (-1.0, float("nan"), float("inf"), None, "0.04", "soon", b"1", [0.04], 10**400, 1e9):
             self.setUp()
-            self.camera.interval = interval
+            self.camera.interval = interval  # type: ignore[assignment]
             running = self.start()
             self.step(1)
             self.assertIn(">= 0", str(self.failureResultOf(running, CameraError).value))
+
+    def test_stored(self) -> None:
+        """Whether a camera plays stored pictures is read after it was opened; one that cannot say so does not."""
+
+        class Evasive(FakeCamera):
+            def __getattr__(self, name: str) -> bool:
+                raise KeyError(name)
+
+        for camera, expected in ((FakeCamera(), False), (Evasive(), False), (FakeCamera(), True)):
+            self.setUp()
+            self.camera = camera
+            if expected:
+                camera.is_stored = True  # type: ignore[attr-defined]
+            running = self.start()
+            self.step(2)
+            self.assertEqual((self.attempt.is_stored, len(self.samples)), (expected, 1))
+            running.cancel()
+            self.failureResultOf(running, defer.CancelledError)
 
     def test_stalls(self) -> None:
         """A camera that gives no picture for some seconds is lost; what it gives later is not delivered."""
         running = self.start()
         self.step(2)
-        self.reactor.advance(STALL_SECONDS)
-        self.assertIn("no picture for 5 s", str(self.failureResultOf(running, CameraError).value))
+        self.reactor.advance(FIRST_SECONDS)
+        self.assertIn("no picture for 15 s", str(self.failureResultOf(running, CameraError).value))
         self.step(2)
         self.assertEqual(len(self.samples), 1)
         self.assertTrue(self.camera.closed)
@@ -154,10 +188,10 @@ class AttemptTests(TestCase):
         """Broken pictures are delivered as problems, and do not keep a camera from being lost."""
         running = self.start()
         self.problem = "torn"
-        for _ in range(6):
+        for _ in range(16):
             self.step()
             self.reactor.advance(1)
-        self.assertIn("no picture for 5 s: torn", str(self.failureResultOf(running, CameraError).value))
+        self.assertIn("no picture for 15 s: torn", str(self.failureResultOf(running, CameraError).value))
         self.assertTrue(self.samples)
         self.thread.jobs.clear()
 
@@ -166,9 +200,7 @@ class AttemptTests(TestCase):
         for place in ("open", "interval", "grab", "retrieve", "close", "images"):
             for kind in KINDS:
                 self.setUp()
-                self.attempt = Attempt(
-                    self.reactor, self.thread, partial(self.open, place, kind), self.take, self.samples.append
-                )
+                self.attempt = self.make(partial(self.open, place, kind), self.take)
                 running = self.start()
                 self.step(2)
                 if place == "close":
@@ -206,7 +238,7 @@ class AttemptTests(TestCase):
         kept = weakref.ref(camera)
         cameras = [camera]
         del camera
-        self.attempt = Attempt(self.reactor, self.thread, cameras.pop, self.take, self.samples.append)
+        self.attempt = self.make(cameras.pop, self.take)
         running = self.start()
         self.step(3)
         self.failureResultOf(running, CameraError)
@@ -214,9 +246,7 @@ class AttemptTests(TestCase):
 
     def test_closing_is_told(self) -> None:
         """A camera that cannot be closed is reported in one line."""
-        self.attempt = Attempt(
-            self.reactor, self.thread, partial(self.open, "close", SystemExit), self.take, self.samples.append
-        )
+        self.attempt = self.make(partial(self.open, "close", SystemExit), self.take)
         running = self.start()
         self.step(2)
         with capturedLogs() as told:

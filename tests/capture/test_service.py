@@ -19,6 +19,8 @@ from twistedcam import codec
 from twistedcam.camera_status import CameraState, ICameraStatus
 from twistedcam.capture.encoder import Settings
 from twistedcam.capture.service import Capture
+from twistedcam.capture.stall import FIRST_SECONDS
+from twistedcam.encodings import ENCODINGS
 from twistedcam.errors import CameraError
 from twistedcam.frame import LIVE, NO_SIGNAL
 from twistedcam.hub import Hub
@@ -195,25 +197,153 @@ class SteppedCaptureTests(TestCase):
         self.assertTrue(self.cameras[0].closed)
 
     def test_backoff_begins_anew(self) -> None:
-        """After a live picture the next loss is retried quickly again."""
+        """After a camera was live for some seconds its next loss is retried quickly again."""
         self.capture()
         self.hubs["jpeg"].attach(self.sink)
         self.step(2)
         for _ in range(4):
+            for _ in range(5):
+                self.reactor.advance(1)
+                self.step()
             self.cameras[-1].error = CameraError("unplugged")
             self.step(2)  # it fails, and is closed
             self.reactor.advance(0.5)
             self.step(2)
             self.assertEqual(self.states()[-1], LIVE)
 
+    def test_backoff_of_a_short_life(self) -> None:
+        """A camera that gives one picture and fails, again and again, is tried at longer and longer intervals."""
+        self.capture()
+        self.hubs["jpeg"].attach(self.sink)
+        for _ in range(600):
+            self.step(2)
+            self.cameras[-1].error = CameraError("no power")
+            self.step(2)
+            self.reactor.advance(0.1)
+        self.assertEqual(len(self.cameras), 10)
+
+    def test_slow_source(self) -> None:
+        """A source that gives one picture in 20 s is lost once, and is live from then on."""
+        capture = self.capture()
+        self.hubs["jpeg"].attach(self.sink)
+        self.step()
+        for second in range(400):
+            if len(self.cameras) < len(self.threads):
+                self.step()  # it opens at once
+            if second % 20 == 0:
+                self.step()
+            self.reactor.advance(1)
+        self.assertEqual((capture.state, capture.losses), (CameraState.LIVE, 1))
+
+    def test_stall_seconds(self) -> None:
+        """A limit that was set holds from the first picture on, and for opening if it is longer than usual."""
+        for seconds in (2.0, 100.0):
+            self.setUp()
+            capture = self.capture(stall_seconds=seconds)
+            self.hubs["jpeg"].attach(self.sink)
+            self.step(4)
+            self.reactor.advance(seconds - 0.1)
+            self.assertEqual(capture.state, CameraState.LIVE)
+            self.reactor.advance(0.1)
+            self.assertEqual(capture.reason, f"it has given no picture for {seconds:g} s")
+
+    def test_skip(self) -> None:
+        """The first pictures of each opening are counted and not shown: the camera is live from the next one on."""
+        capture = self.capture(skip=3)
+        self.hubs["jpeg"].attach(self.sink)
+        for _ in range(2):
+            shown = len(self.sink.frames)
+            self.step(4)
+            self.assertNotEqual(capture.state, CameraState.LIVE)
+            self.assertEqual(self.cameras[-1].retrieved, 0)
+            self.step()
+            self.assertEqual((capture.state, self.states()[shown:][-1]), (CameraState.LIVE, LIVE))
+            self.cameras[-1].error = CameraError("unplugged")
+            self.step(2)
+            self.reactor.advance(0.5)
+        self.assertEqual(capture.grabbed, 8)
+
+    def test_stored(self) -> None:
+        """A camera that plays stored pictures says so as soon as it is live, and still when it is lost."""
+
+        class Clip(FakeCamera):
+            is_stored = True
+
+        self.make_camera = Clip
+        capture = self.capture()
+        self.hubs["jpeg"].attach(self.sink)
+        self.assertFalse(capture.is_stored)
+        self.step(2)
+        self.assertTrue(capture.is_stored)
+        self.cameras[0].error = CameraError("unplugged")
+        self.step(2)
+        self.assertTrue(capture.is_stored)
+
+    def test_turned_card(self) -> None:
+        """The NO SIGNAL card has the size of the pictures as they are served, before and after the first of them."""
+
+        def fail() -> FakeCamera:
+            raise CameraError("no such camera")
+
+        for rotate, width, size in ((90, 300, (300, 400)), (270, 0, (480, 640)), (180, 300, (300, 225))):
+            self.setUp()
+            self.make_camera = fail
+            self.capture(rotate=rotate, width=width)
+            self.hubs["jpeg"].attach(self.sink)
+            self.step()
+            self.assertEqual((self.sink.frames[0].width, self.sink.frames[0].height), size)
+        self.setUp()
+        self.capture(rotate=90)
+        self.hubs["jpeg"].attach(self.sink)
+        self.step(2)
+        self.cameras[0].error = CameraError("unplugged")
+        self.step()
+        self.assertEqual([(frame.width, frame.height) for frame in self.sink.frames], [(48, 64)] * 2)
+
+    def test_broken_pictures_that_are_seldom_due(self) -> None:
+        """A camera of 30 fps that gives only broken pictures is lost even if one of them a second is due."""
+        good = np.zeros((48, 64, 3), np.uint8)
+        self.make_camera = lambda: FakeCamera(good, *[None] * 10_000)
+        capture = self.capture(fps=1)
+        self.hubs["jpeg"].attach(self.sink)
+        self.step()
+        for _ in range(int(6.3 * 30)):
+            self.step()
+            self.reactor.advance(1 / 30)
+        self.assertEqual((capture.state, self.states()[0]), (CameraState.LOST, LIVE))
+        self.assertIn("not a numpy array", capture.reason)
+
+    def test_thin_picture(self) -> None:
+        """A viewer of small pictures harms nobody: a thin picture is served in each encoding."""
+        self.make_camera = lambda: FakeCamera(np.zeros((4, 640, 3), np.uint8))
+        self.hubs = {encoding: Hub() for encoding in ENCODINGS}
+        capture = self.capture()
+        for hub in self.hubs.values():
+            hub.attach(self.sink)
+        self.step(2)
+        self.assertEqual((capture.state, len(self.sink.frames)), (CameraState.LIVE, len(ENCODINGS)))
+        self.assertEqual({frame.height for frame in self.sink.frames}, {2, 1})
+
+    def test_picture_that_one_encoding_cannot_have(self) -> None:
+        """A viewer whose encoding cannot be made is not sent it, others are; the problem is reported."""
+        self.make_camera = lambda: FakeCamera(np.zeros((2, 65536, 3), np.uint8))
+        capture = self.capture(width=0)
+        unserved = RecordingSink()
+        self.hubs["jpeg"].attach(unserved)
+        self.hubs["pickle"].attach(self.sink)
+        self.step(3)
+        self.assertEqual((capture.state, self.states(), unserved.frames), (CameraState.LIVE, [LIVE] * 2, []))
+        self.assertIn("65536 x 2", capture.problem)
+        self.assertEqual(capture.broken, 2)
+
     def test_read_that_never_returns(self) -> None:
         """After 5 s without a picture the camera is lost and opened again; a late picture is not shown."""
         capture = self.capture()
         self.hubs["jpeg"].attach(self.sink)
-        self.step(2)
+        self.step(3)
         self.reactor.advance(5)
         self.reactor.pool.step()
-        self.assertEqual(self.states(), [LIVE, NO_SIGNAL])
+        self.assertEqual(self.states(), [LIVE, LIVE, NO_SIGNAL])
         self.assertIn("no picture for 5 s", capture.reason)
         self.reactor.advance(0.5)
         self.assertEqual(len(self.threads), 2)
@@ -230,7 +360,7 @@ class SteppedCaptureTests(TestCase):
         self.hubs["jpeg"].attach(self.sink)
         self.step(2)
         encoded = self.encoded
-        self.reactor.advance(5)
+        self.reactor.advance(FIRST_SECONDS)
         for _ in range(50):
             self.reactor.pool.step()
             self.reactor.advance(0.125)
@@ -238,8 +368,8 @@ class SteppedCaptureTests(TestCase):
         self.assertEqual(len(cards), 7)
         self.assertEqual(self.encoded, encoded + 1)
         self.assertEqual([card.sequence for card in cards], [*range(1, 8)])
-        self.assertEqual([card.captured for card in cards], [EPOCH + 5 + n for n in range(7)])
-        self.assertEqual({(card.state, card.since) for card in cards}, {(NO_SIGNAL, EPOCH + 5)})
+        self.assertEqual([card.captured for card in cards], [EPOCH + FIRST_SECONDS + n for n in range(7)])
+        self.assertEqual({(card.state, card.since) for card in cards}, {(NO_SIGNAL, EPOCH + FIRST_SECONDS)})
 
     def test_late_picture_counts_nothing(self) -> None:
         """A picture that comes after its camera was given up takes no number and is not counted."""
@@ -248,7 +378,7 @@ class SteppedCaptureTests(TestCase):
         capture = self.capture()
         self.hubs["jpeg"].attach(self.sink)
         self.step(2)
-        self.reactor.advance(5)
+        self.reactor.advance(FIRST_SECONDS)
         self.reactor.advance(0.5)
         before = (capture.grabbed, capture.encoded, capture.broken, capture.width)
         self.threads[0].step()
@@ -261,7 +391,7 @@ class SteppedCaptureTests(TestCase):
         self.capture(fps=1)
         self.hubs["jpeg"].attach(self.sink)
         self.step(2)
-        self.reactor.advance(5)
+        self.reactor.advance(FIRST_SECONDS)
         self.reactor.advance(0.5)
         self.cameras[0].now = lambda: 1e6
         self.threads[0].step()
@@ -307,15 +437,15 @@ class SteppedCaptureTests(TestCase):
         self.assertEqual(len(self.cameras), 1)
 
     def test_broken_pictures_only(self) -> None:
-        """A camera that gives only broken pictures for 5 s is lost, and the reason says what was wrong with them."""
+        """A camera that gives only broken pictures for 15 s is lost, and the reason says what was wrong with them."""
         self.make_camera = lambda: FakeCamera(np.zeros((0, 5, 3), np.uint8))
         capture = self.capture()
         self.hubs["jpeg"].attach(self.sink)
-        for _ in range(51):
+        for _ in range(151):
             self.step(2)
             self.reactor.advance(0.1)
         self.assertEqual(capture.state, CameraState.LOST)
-        self.assertIn("no picture for 5 s: the picture has the shape (0, 5, 3)", capture.reason)
+        self.assertIn("no picture for 15 s: the picture has the shape (0, 5, 3)", capture.reason)
 
     def test_hangs_again_and_again(self) -> None:
         """While three attempts hang in their reads there is no fourth one."""

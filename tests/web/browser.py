@@ -50,6 +50,7 @@ class FakeStatus:
         self.state = CameraState.LIVE
         self.reason = self.problem = ""
         self.since: float | None = None
+        self.is_stored = False
         self.width = 320
         self.hubs: Mapping[str, Hub] = {encoding: Hub() for encoding in ENCODINGS}
         self.meter = Meter()

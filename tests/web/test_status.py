@@ -31,7 +31,14 @@ class StateTests(SynchronousTestCase):
         (told,) = found["cameras"]
         expected = {"name": "desk", "state": "lost", "reason": "unplugged", "since": 900.0, "fps": 0.5, "viewers": []}
         self.assertEqual({key: told[key] for key in expected}, expected)
+        self.assertIs(told["stored"], False)
         json.dumps(found)
+
+    def test_stored(self) -> None:
+        """A camera that plays stored pictures is reported as such."""
+        camera = FakeStatus("clip")
+        camera.is_stored = True
+        self.assertIs(state({"clip": camera}, 0.0)["cameras"][0]["stored"], True)
 
     def test_viewers(self) -> None:
         """Each viewer is reported with its encoding, frames and bytes, even before it is sent anything."""

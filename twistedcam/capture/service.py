@@ -15,11 +15,12 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twistedcam.camera_status import CameraState, ICameraStatus
-from twistedcam.capture.attempt import Attempt
+from twistedcam.capture.attempt import OPEN_SECONDS, Attempt
 from twistedcam.capture.encoder import EncodedPicture, Settings
 from twistedcam.capture.no_signal import Card, NoSignal
 from twistedcam.capture.reasons import UnexpectedError, as_camera_error
 from twistedcam.capture.sampler import Sample, Sampler
+from twistedcam.capture.stall import StallLimit
 from twistedcam.errors import CameraError
 from twistedcam.frame import NO_SIGNAL
 from twistedcam.hub import Hub
@@ -32,6 +33,7 @@ log = Logger()
 LINGER_SECONDS = 5.0
 MAX_HANGING = 3  # each holds a thread and the device
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.5, 10.0
+LIVED_SECONDS = 5.0  # one that was live for so long is tried again at once when it is lost
 
 _DEFAULT_WIDTH = 640
 
@@ -65,6 +67,7 @@ class Capture(Service):
         self.state = CameraState.CLOSED
         self.reason = self.problem = ""
         self.since: float | None = None
+        self.is_stored = False
         self.grabbed = self.encoded = self.broken = self.losses = 0
         self.hubs = hubs
         self.meter = Meter()  # by the frames' times of capture
@@ -76,13 +79,14 @@ class Capture(Service):
         self._monotonic = monotonic
         self._wall = wall
         self._sequence = itertools.count()
-        full_width = settings.width or _DEFAULT_WIDTH
-        self._size = (full_width, full_width * 3 // 4)  # of the last picture; of a card in its place
+        self._size = _expected_size(settings)  # of the last picture; of a card in its place
         self._trying: Deferred[None] | None = None
         self._ending: list[Attempt] = []  # those whose thread may still be in a read
         self._linger: IDelayedCall | None = None
         self._no_signal = NoSignal(reactor, settings, self._card, self._publish_card)
+        self._stall_limit = StallLimit(reactor.seconds, settings.stall_seconds)
         self._retry_seconds = FIRST_RETRY_SECONDS
+        self._live_since = 0.0  # by the reactor's clock
         for hub in hubs.values():
             hub.on_demand = self._demand_changed
 
@@ -106,6 +110,7 @@ class Capture(Service):
         return tuple(encoding for encoding, hub in self.hubs.items() if hub.is_watched)
 
     def _deliver(self, sample: Sample) -> None:
+        self.is_stored = self._ending[-1].is_stored
         self.grabbed += sample.grabbed
         if sample.problem is not None:
             self._count_broken(sample.problem)
@@ -116,6 +121,8 @@ class Capture(Service):
         self._size = (sample.picture.width, sample.picture.height)
         self._on_encoded(self._wall() - sample.captured)
         self.meter.add(sample.captured)
+        if self._reactor.seconds() - self._live_since >= LIVED_SECONDS:
+            self._retry_seconds = FIRST_RETRY_SECONDS
         self._publish(sample.picture, sample.captured)
 
     def _count_broken(self, problem: str) -> None:
@@ -182,8 +189,16 @@ class Capture(Service):
         self._ending = [attempt for attempt in self._ending if not attempt.has_ended]
         if len(self._ending) >= MAX_HANGING:
             raise CameraError("it hangs, and has to be unplugged and plugged in again")
-        sampler = Sampler(self._wanted, self._settings, self._monotonic, self._wall)
-        attempt = Attempt(self._reactor, self._make_thread(), self._open_camera, sampler.sample, self._deliver)
+        sampler = Sampler(self._wanted, self._settings, self._monotonic, self._wall, self.name)
+        attempt = Attempt(
+            self._reactor,
+            self._make_thread(),
+            self._open_camera,
+            sampler.sample,
+            self._deliver,
+            self._stall_limit,
+            max(OPEN_SECONDS, self._settings.stall_seconds),
+        )
         self._ending.append(attempt)
         await attempt.run()
 
@@ -195,7 +210,7 @@ class Capture(Service):
     def _go_live(self) -> None:
         self._no_signal.stop()
         self.state, self.reason, self.since = CameraState.LIVE, "", None
-        self._retry_seconds = FIRST_RETRY_SECONDS
+        self._live_since = self._reactor.seconds()
         log.info("{camera}: live", camera=self.name)
 
     def _go_lost(self, reason: str) -> None:
@@ -213,3 +228,10 @@ class Capture(Service):
 
     def _publish_card(self, card: Card, picture: EncodedPicture) -> None:
         self._publish(picture, self._wall(), NO_SIGNAL, card.reason, card.since)
+
+
+def _expected_size(settings: Settings) -> tuple[int, int]:
+    """The width and height of a full picture, in pixels, as long as none is known."""
+    is_upright = settings.rotate in (90, 270)
+    width = settings.width or (_DEFAULT_WIDTH * 3 // 4 if is_upright else _DEFAULT_WIDTH)
+    return (width, width * 4 // 3) if is_upright else (width, width * 3 // 4)

@@ -35,6 +35,7 @@ def _camera(camera: ICameraStatus, now: float) -> dict[str, Any]:
         "state": camera.state,
         "reason": camera.reason,
         "since": camera.since,
+        "stored": camera.is_stored,
         "width": camera.width,
         "fps": camera.meter.fps(now),
         "grabbed": camera.grabbed,
