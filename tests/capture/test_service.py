@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
+from tests.capture.test_attempt import KINDS, Faulty
 from tests.processes import turn
 from twistedcam import codec
 from twistedcam.camera_status import CameraState, ICameraStatus
@@ -24,6 +25,7 @@ from twistedcam.encodings import ENCODINGS
 from twistedcam.errors import CameraError
 from twistedcam.frame import LIVE, NO_SIGNAL
 from twistedcam.hub import Hub
+from twistedcam.plugin import as_camera
 from twistedcam.testing import FakeCamera, RecordingSink, SteppedReactor, SteppedThread
 
 EPOCH = 1_795_487_331.0
@@ -425,6 +427,69 @@ class SteppedCaptureTests(TestCase):
             self.reactor.advance(10)
         self.assertGreater(len(self.threads), 3)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_whatever_a_camera_raises(self) -> None:
+        """Whatever its code raises, and wherever, a camera is lost with the reason, logged, and tried again."""
+        for place in ("open", "interval", "grab", "retrieve"):
+            for kind in KINDS:
+                self.setUp()
+                faults = [place]
+
+                def make(kind: type[BaseException] = kind, faults: list[str] = faults) -> FakeCamera:
+                    if faults == ["open"]:
+                        raise kind
+                    return Faulty(faults[0] if faults else "", kind)
+
+                self.make_camera = make
+                capture = self.capture()
+                self.hubs["jpeg"].attach(self.sink)
+                self.step(3)
+                self.assertEqual((capture.state, self.states()), (CameraState.LOST, [NO_SIGNAL]), (place, kind))
+                self.assertIn(kind.__name__, capture.reason)
+                faults.clear()
+                self.reactor.advance(0.5)
+                self.step(3)
+                self.assertEqual((capture.state, self.states()[-1]), (CameraState.LIVE, LIVE), (place, kind))
+                self.assertEqual(len(self.flushLoggedErrors(kind)), 1, (place, kind))
+                capture.stopService()
+
+    def test_no_pictures(self) -> None:
+        """A camera whose pictures are anything else is lost, with the reason, and harms nothing."""
+        dead = memoryview(b"abc")
+        dead.release()
+        for thing in (None, "picture", [[[0, 0, 0]]], dead, object(), 1.5, b"", np.array(5), np.zeros((2, 2, 3), "U1")):
+            self.setUp()
+            self.make_camera = lambda thing=thing: FakeCamera(thing)  # type: ignore[misc]
+            capture = self.capture()
+            self.hubs["jpeg"].attach(self.sink)
+            for _ in range(16):
+                self.step()
+                self.reactor.advance(1)
+            self.assertEqual(capture.losses, 1)
+            self.assertRegex(capture.reason or capture.problem, "picture|JPEG")
+            self.assertNotIn(LIVE, self.states())
+            capture.stopService()
+
+    def test_odd_iterables(self) -> None:
+        """A plugin that gives something else than images is lost, and tried again; one bad image does not matter."""
+        good = np.zeros((4, 4, 3), np.uint8)
+        for made, state in (
+            (None, CameraState.LOST),
+            (5, CameraState.LOST),
+            ([], CameraState.LOST),
+            ({}, CameraState.LOST),
+            ("text", CameraState.LOST),
+            (lambda: None, CameraState.LOST),
+            ([None, good] * 9, CameraState.LIVE),
+        ):
+            self.setUp()
+            self.make_camera = lambda made=made: as_camera(made)  # type: ignore[misc,assignment]
+            capture = self.capture()
+            self.hubs["jpeg"].attach(self.sink)
+            self.step(6)
+            self.assertEqual(capture.state, state, made)
+            self.flushLoggedErrors(TypeError)
+            capture.stopService()
 
     def test_broken_picture(self) -> None:
         """An occasional broken picture is skipped: the camera stays live."""
