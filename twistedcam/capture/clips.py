@@ -1,0 +1,260 @@
+"""Video files, pictures and URLs as cameras."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from zope.interface import implementer
+
+from twistedcam.capture.media import Media, Picture
+from twistedcam.capture.mode import Mode
+from twistedcam.capture.picture_files import SUFFIXES, find
+from twistedcam.capture.stream_clock import StreamClock
+from twistedcam.capture.target import Target, plain_target
+from twistedcam.codec import Image
+from twistedcam.errors import BrokenPictureError, CameraError
+from twistedcam.interfaces import ICamera
+
+REPEAT_SECONDS = 1.0  # the longest for which a stored source gives no picture
+_LATE_SECONDS = 0.25
+_REOPEN_SECONDS = 0.2  # enough to open most files and URLs
+_AT_ONCE_SECONDS = 0.002
+_MAX_PASSED_OVER = 100
+_MAX_BROKEN = 1000
+
+
+def open_clip(target: Target, mode: Mode) -> ICamera:
+    """Open the file or URL C{target}. Raises L{CameraError}."""
+    open_media = partial(Media, target, mode.read_seconds)
+    media = open_media()
+    return StoredCamera(media, open_media) if media.is_stored else LiveCamera(media)
+
+
+def open_pictures(target: Target, mode: Mode) -> ICamera:
+    """
+    Open the folder or pattern of picture files C{target}, shown in order and found anew each time.
+
+    Each is shown for a second, or C{mode.fps} of them a second. Raises L{CameraError}.
+    """
+    pictures = _PictureFiles(target)
+    return StoredCamera(pictures.open_next(), pictures.open_next, 1 / mode.fps if mode.fps else 1.0)
+
+
+class _PictureFiles:
+    """Opens one picture file after another."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._left: list[str] = []
+
+    def open_next(self) -> Media:
+        """Open the next one. Raises L{BrokenPictureError} if it cannot be read, L{CameraError} if there is none."""
+        self._left = self._left or self._find()
+        path = self._left.pop(0)
+        try:
+            return Media(plain_target(path), 0.0)
+        except CameraError as error:
+            raise BrokenPictureError(str(error)) from None
+
+    def _find(self) -> list[str]:
+        try:
+            found = find(self._target.reveal())
+        except OSError as error:
+            raise CameraError(f"{self._target} cannot be read: {error.strerror}") from None
+        if not found:
+            raise CameraError(f"{self._target} has no pictures: {', '.join(SUFFIXES)} are recognized")
+        return found
+
+
+Clock = Callable[[], float]
+Sleep = Callable[[float], None]
+
+
+@implementer(ICamera)
+class StoredCamera:
+    """
+    Plays pictures that were taken before, each at its own time, and again from the start at their end.
+
+    C{open_next} opens the next source of pictures, which for a file is the same one each time. A single picture is shown
+    for C{still_seconds}, and then read anew. The picture that is due is given at least once a second.
+    """
+
+    interval = 0.0
+    is_stored = True
+
+    def __init__(
+        self,
+        media: Media,
+        open_next: Callable[[], Media],
+        still_seconds: float = 1.0,
+        monotonic: Clock = time.monotonic,
+        sleep: Sleep = time.sleep,
+    ) -> None:
+        self._media: Media | None = media
+        self._open_next = open_next
+        self._still_seconds = still_seconds
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._shown: tuple[Media, Picture] | None = None
+        self._last: Picture | None = None  # of those read from the media that is open
+        self._count = self._broken = 0
+        self._start: float | None = None  # when the time 0 of the media was, or would have been
+        self._next: Picture | None = None
+        self._ends = monotonic()  # when the last picture that was read has been shown for its time
+        self._given = 0.0
+
+    def grab(self) -> float:
+        """Wait until the next picture is due, or for a second, and return the present time. Raises L{CameraError}."""
+        while True:
+            if self._shown is not None and not self._wait(self._next_due()):
+                return self._give()
+            if self._next is None:
+                self._read_next()
+                continue
+            assert self._media is not None
+            due, picture, self._next = self._due(self._next), self._next, None
+            late = self._monotonic() - due
+            if (
+                late > _LATE_SECONDS
+                and self._shown is not None
+                and self._monotonic() - self._given < REPEAT_SECONDS / 2
+            ):
+                continue  # passed over: we are slower than the clip
+            if late > _LATE_SECONDS:
+                self._delay(late)
+            self._shown = (self._media, picture)
+            return self._give()
+
+    def retrieve(self) -> Image:
+        """Return the picture that is due."""
+        assert self._shown is not None
+        media, picture = self._shown
+        return media.image(picture)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._shown = self._next = None
+        media, self._media = self._media, None
+        if media is not None:
+            media.close()
+
+    def _give(self) -> float:
+        self._given = self._monotonic()
+        return self._given
+
+    def _wait(self, until: float) -> bool:
+        """Wait until then; False if the present picture has to be given again before."""
+        again = self._given + REPEAT_SECONDS
+        now = self._monotonic()
+        # A picture that is due just after a second is not preceded by a copy of the one before.
+        until_or_again = until if until <= again + _LATE_SECONDS else again
+        if until_or_again > now:
+            self._sleep(until_or_again - now)
+        return until_or_again == until
+
+    def _next_due(self) -> float:
+        """When there is something to do: the next picture is due, or has to be read."""
+        if self._next is not None:
+            return self._due(self._next)
+        return self._ends - _REOPEN_SECONDS if self._media is None else self._monotonic()
+
+    def _due(self, picture: Picture) -> float:
+        assert self._start is not None
+        return self._start + picture.time
+
+    def _delay(self, seconds: float) -> None:
+        assert self._start is not None
+        self._start += seconds
+        self._ends += seconds
+
+    def _read_next(self) -> None:
+        """Read the next picture, from the next media at the end of this one."""
+        if self._media is None:
+            self._media = self._open_next()
+            self._count, self._start, self._last = 0, None, None
+        picture = self._read()
+        if picture is None:
+            self._end()
+            return
+        if self._start is None or (self._last is not None and picture.time < self._last.time):
+            self._start = max(self._ends, self._monotonic() - _LATE_SECONDS) - picture.time
+        self._count, self._broken, self._last, self._next = self._count + 1, 0, picture, picture
+        self._ends = self._due(picture) + picture.seconds
+
+    def _read(self) -> Picture | None:
+        assert self._media is not None
+        try:
+            return self._media.read()
+        except BrokenPictureError as error:
+            self._broken += 1
+            if self._broken > _MAX_BROKEN:
+                raise CameraError(f"{error}, and so are all the others") from None
+            raise
+
+    def _end(self) -> None:
+        """Close the media; what is shown is kept until its time is over."""
+        media, self._media = self._media, None
+        assert media is not None
+        if not self._count:
+            media.close()
+            raise CameraError(f"{media.label} has no picture that can be shown")
+        if self._count == 1 and self._last is not None:
+            self._ends += max(0.0, self._still_seconds - self._last.seconds)
+        media.close()
+
+
+@implementer(ICamera)
+class LiveCamera:
+    """
+    Pictures that are taken now, as they arrive; those that arrive in parts are given at the times that they have.
+
+    Pictures that are late although newer ones have arrived are passed over.
+    """
+
+    interval = 0.0
+    is_stored = False
+
+    def __init__(self, media: Media, monotonic: Clock = time.monotonic, sleep: Sleep = time.sleep) -> None:
+        self._media = media
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._clock = StreamClock()
+        self._start: float | None = None
+        self._picture: Picture | None = None
+
+    def grab(self) -> float:
+        """Take the next picture and return its time of capture, as the stream's clock says if it has one."""
+        for _ in range(_MAX_PASSED_OVER):
+            picture = self._media.read()
+            if picture is None:
+                raise CameraError(f"{self._media.label} has ended the stream")
+            self._picture = picture
+            taken = self._time_of_capture(picture)
+            if self._media.waited > _AT_ONCE_SECONDS or self._monotonic() - taken <= _LATE_SECONDS:
+                break
+        return taken
+
+    def retrieve(self) -> Image:
+        """Return the picture last grabbed."""
+        assert self._picture is not None
+        return self._media.image(self._picture)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._picture = None
+        self._media.close()
+
+    def _time_of_capture(self, picture: Picture) -> float:
+        now = self._monotonic()
+        if self._media.comes_in_parts:
+            return self._wait_for(picture, now)
+        return self._clock.time_of_capture(picture.time, now) if self._media.has_clock else now
+
+    def _wait_for(self, picture: Picture, now: float) -> float:
+        """Wait until C{picture} is due by its time; the next part may have come late."""
+        if self._start is None or not -_LATE_SECONDS <= self._start + picture.time - now <= 60:
+            self._start = now - picture.time
+        self._sleep(max(0.0, self._start + picture.time - now))
+        return self._monotonic()

@@ -1,0 +1,204 @@
+"""One opening of a video file, picture or URL, read through PyAV."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import av
+import numpy as np
+
+from twistedcam.capture.media_errors import explain
+from twistedcam.capture.target import Target
+from twistedcam.codec import MAX_PIXELS, Image
+from twistedcam.errors import BrokenPictureError, CameraError
+
+_OPEN_SECONDS = 5.0
+_DEFAULT_SECONDS = 1 / 25  # of a picture, where nothing is known
+_LISTS = (".m3u8", ".m3u", ".mpd", ".ffconcat", ".sdp")  # files that name others, relative to their own place
+_PLAYLISTS = ("hls", "dash")
+_PICTURES = ("image2", "_pipe")
+# The schemes by which whole files are fetched; what comes by any other is sent as it is taken.
+_FETCHED = ("http", "https", "ftp", "ftps", "sftp", "gopher")
+# The formats whose times are those of the sender's clock. Others have none, and FFmpeg counts pictures instead.
+_TIMED = ("rtsp", "rtp", "sdp", "flv", "mpegts", "matroska,webm")
+_OPTIONS = {"rtsp_flags": "prefer_tcp", "live_start_index": "-1"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, its time in the stream, and for how long it is to be shown, both in seconds."""
+
+    frame: av.VideoFrame
+    time: float
+    seconds: float
+
+
+class Media:
+    """
+    The pictures of a file or URL, in order.
+
+    C{is_stored} says whether they were taken before, so that they are to be played at their own times; C{comes_in_parts}
+    whether they arrive many at once although they are taken now; C{has_clock} whether their times are by the clock of
+    the sender. Raises L{CameraError} if it cannot be opened.
+    """
+
+    def __init__(self, target: Target, read_seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._target = target
+        self._opened = target.reveal()
+        self._read_seconds = read_seconds
+        self._monotonic = monotonic
+        self._file: IO[bytes] | None = None
+        self._container = self._guarded(self._open, _OPEN_SECONDS)
+        self._frames: Iterator[av.VideoFrame] = iter(())
+        self._next_time = 0.0
+        self._peeked: list[Picture] = []
+        self.label = str(target)
+        self.waited = 0.0  # seconds for which the last picture was waited for
+        try:
+            self._stream = self._find_stream()
+            self._pixel_ratio = self._stream.sample_aspect_ratio or 1
+            self._packets = self._container.demux(self._stream)
+            self._classify()
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self) -> Picture | None:
+        """The next picture, or None at the end. Raises L{BrokenPictureError} and L{CameraError}."""
+        self.waited = 0.0
+        if self._peeked:
+            return self._peeked.pop(0)
+        while True:
+            frame = next(self._frames, None)
+            if frame is not None:
+                return self._as_picture(frame)
+            packet = self._guarded(self._next_packet, self._read_seconds)
+            if packet is None:
+                return None
+            self._frames = iter(self._decode(packet))
+
+    def image(self, picture: Picture) -> Image:
+        """C{picture} as an (H, W, 3) uint8 BGR array, the right way up and with square pixels."""
+        frame = picture.frame
+        width = round(frame.width * self._pixel_ratio)
+        if not 0 < width * frame.height <= MAX_PIXELS:
+            raise BrokenPictureError(f"{self._target} has a picture of {width} x {frame.height} pixels")
+        try:
+            image = frame.reformat(width=width, format="bgr24").to_ndarray()
+            return _upright(image, frame)
+        except (av.FFmpegError, ValueError) as error:
+            raise BrokenPictureError(
+                f"{self._target} has a picture that cannot be read: {type(error).__name__}"
+            ) from None
+
+    def close(self) -> None:
+        """Close the file or connection."""
+        if self._container is not None:
+            self._container.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _open(self) -> Any:
+        # Errors in a file's title or comment are not errors of its pictures.
+        settings: dict[str, Any] = {"options": dict(_OPTIONS), "metadata_errors": "replace"}
+        if "://" in self._opened:
+            return av.open(self._opened, timeout=(_OPEN_SECONDS, self._read_seconds), **settings)
+        if self._opened.lower().endswith(_LISTS):
+            return av.open(f"file:{self._opened}", **settings)
+        # Through a file of Python's, so that a name is never taken for a protocol or a pattern, and may be any bytes.
+        self._file = open(self._opened, "rb")
+        try:
+            return av.open(_Readable(self._file), **settings)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _guarded(self, step: Callable[[], Any], limit: float) -> Any:
+        began = self._monotonic()
+        try:
+            return step()
+        except (av.FFmpegError, OSError, ValueError) as error:
+            words = explain(error, self._opened, self._monotonic() - began, limit)
+            raise CameraError(f"{self._target} {words}") from None
+
+    def _find_stream(self) -> Any:
+        stream = self._container.streams.best("video")
+        if stream is None:
+            raise CameraError(f"{self._target} has no pictures, only other data such as sound")
+        if stream.codec_context is None:
+            raise CameraError(f"{self._target} has a video encoding that cannot be read here")
+        return stream
+
+    def _classify(self) -> None:
+        """Decide what is live and what is stored."""
+        name = self._container.format.name
+        has_end = self._container.duration is not None
+        if name not in _PLAYLISTS:  # whose size is that of the list
+            has_end = has_end or self._container.size > 0
+        scheme = urlsplit(self._opened).scheme if "://" in self._opened else ""
+        self.is_stored = not scheme or (scheme in _FETCHED and has_end)
+        if scheme in _FETCHED and not has_end and any(part in name for part in _PICTURES):
+            self.is_stored = self._is_single()
+        self.comes_in_parts = not self.is_stored and name in _PLAYLISTS
+        self.has_clock = any(part in name for part in _TIMED)
+
+    def _is_single(self) -> bool:
+        """Whether there is one picture and no more: a server need not tell the size of what it sends."""
+        for _ in range(2):
+            picture = self.read()
+            if picture is None:
+                break
+            self._peeked.append(picture)
+        return len(self._peeked) < 2
+
+    def _next_packet(self) -> Any:
+        began = self._monotonic()
+        try:
+            return next(self._packets, None)
+        except av.EOFError:
+            return None
+        finally:
+            self.waited += self._monotonic() - began
+
+    def _decode(self, packet: Any) -> list[av.VideoFrame]:
+        try:
+            return packet.decode()  # type: ignore[no-any-return]
+        except (av.EOFError, av.BlockingIOError):
+            return []
+        except av.FFmpegError:
+            raise BrokenPictureError(f"{self._target} has a damaged picture") from None
+
+    def _as_picture(self, frame: av.VideoFrame) -> Picture:
+        rate = self._stream.average_rate
+        seconds = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
+        if not 0 < seconds < 3600:
+            seconds = float(1 / rate) if rate else _DEFAULT_SECONDS
+        at = frame.time if frame.time is not None else self._next_time
+        self._next_time = at + seconds
+        if frame.is_corrupt:
+            raise BrokenPictureError(f"{self._target} has a damaged picture")
+        return Picture(frame, at, seconds)
+
+
+class _Readable:
+    """A file for PyAV, with a name of text, whose ending tells formats without a mark of their own."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+        self.name = os.path.basename(file.name).encode("utf-8", "replace").decode()
+
+
+def _upright(image: Image, frame: av.VideoFrame) -> Image:
+    """C{image} turned and flipped as the display matrix of C{frame} says, which has fixed-point numbers."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return image
+    x_to_x, x_to_y, _, y_to_x, y_to_y = np.frombuffer(bytes(data), np.int32)[:5]
+    if abs(x_to_y) > abs(x_to_x):  # a quarter turn
+        image, x_to_x, y_to_y = image.swapaxes(0, 1), y_to_x, x_to_y
+    return np.ascontiguousarray(image[:: -1 if y_to_y < 0 else 1, :: -1 if x_to_x < 0 else 1])
