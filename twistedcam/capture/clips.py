@@ -50,13 +50,15 @@ class _PictureFiles:
         self._left: list[str] = []
 
     def open_next(self) -> Media:
-        """Open the next one. Raises L{BrokenPictureError} if it cannot be read, L{CameraError} if there is none."""
-        self._left = self._left or self._find()
-        path = self._left.pop(0)
-        try:
-            return Media(plain_target(path), 0.0)
-        except CameraError as error:
-            raise BrokenPictureError(str(error)) from None
+        """Open the next one that can be read. Raises L{CameraError} if there is none."""
+        for _ in range(2):  # what is left of this round, and then a whole one
+            self._left = self._left or self._find()
+            while self._left:
+                try:
+                    return _open_picture(self._left.pop(0))
+                except CameraError as error:
+                    problem = str(error)
+        raise CameraError(f"{self._target} has no picture that can be shown: {problem}")
 
     def _find(self) -> list[str]:
         try:
@@ -68,6 +70,18 @@ class _PictureFiles:
         return found
 
 
+def _open_picture(path: str) -> Media:
+    media = Media(plain_target(path), 0.0)
+    try:
+        if media.peek():
+            return media
+    except BaseException:
+        media.close()
+        raise
+    media.close()
+    raise CameraError(f"{path} has no picture that can be shown")
+
+
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
 
@@ -77,8 +91,8 @@ class StoredCamera:
     """
     Plays pictures that were taken before, each at its own time, and again from the start at their end.
 
-    C{open_next} opens the next source of pictures, which for a file is the same one each time. A single picture is shown
-    for C{still_seconds}, and then read anew. The picture that is due is given at least once a second.
+    C{open_next} opens the next source of pictures, which for a file is the same one each time. A single picture is
+    shown for C{still_seconds}, and then read anew. The picture that is due is given at least once a second.
     """
 
     interval = 0.0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, cast
 from urllib.parse import urlsplit
 
 import av
@@ -26,7 +27,9 @@ _PICTURES = ("image2", "_pipe")
 _FETCHED = ("http", "https", "ftp", "ftps", "sftp", "gopher")
 # The formats whose times are those of the sender's clock. Others have none, and FFmpeg counts pictures instead.
 _TIMED = ("rtsp", "rtp", "sdp", "flv", "mpegts", "matroska,webm")
-_OPTIONS = {"rtsp_flags": "prefer_tcp", "live_start_index": "-1"}
+_OPTIONS = {"live_start_index": "-1"}
+# Finding out the frame rate would take a second, which nothing needs of a stream that is sent as it is taken.
+_SENT_OPTIONS = {"rtsp_flags": "prefer_tcp", "fpsprobesize": "0"}
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,15 @@ class Media:
     """
     The pictures of a file or URL, in order.
 
-    C{is_stored} says whether they were taken before, so that they are to be played at their own times; C{comes_in_parts}
-    whether they arrive many at once although they are taken now; C{has_clock} whether their times are by the clock of
-    the sender. Raises L{CameraError} if it cannot be opened.
+    C{is_stored} says whether they were taken before, and are to be played at their own times; C{comes_in_parts} whether
+    they arrive many at once although they are taken now; C{has_clock} whether their times are by the clock of the
+    sender. Raises L{CameraError} if it cannot be opened.
     """
 
     def __init__(self, target: Target, read_seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._target = target
         self._opened = target.reveal()
+        self._scheme = urlsplit(self._opened).scheme.lower() if "://" in self._opened else ""
         self._read_seconds = read_seconds
         self._monotonic = monotonic
         self._file: IO[bytes] | None = None
@@ -82,6 +86,12 @@ class Media:
                 return None
             self._frames = iter(self._decode(packet))
 
+    def peek(self, count: int = 1) -> int:
+        """Read C{count} pictures ahead, or as many as there are; returns how many. Raises what L{read} raises."""
+        pictures = itertools.islice(iter(self.read, None), count)
+        self._peeked = [picture for picture in pictures if picture is not None]
+        return len(self._peeked)
+
     def image(self, picture: Picture) -> Image:
         """C{picture} as an (H, W, 3) uint8 BGR array, the right way up and with square pixels."""
         frame = picture.frame
@@ -90,7 +100,7 @@ class Media:
             raise BrokenPictureError(f"{self._target} has a picture of {width} x {frame.height} pixels")
         try:
             image = frame.reformat(width=width, format="bgr24").to_ndarray()
-            return _upright(image, frame)
+            return _upright(cast(Image, image), frame)
         except (av.FFmpegError, ValueError) as error:
             raise BrokenPictureError(
                 f"{self._target} has a picture that cannot be read: {type(error).__name__}"
@@ -107,11 +117,13 @@ class Media:
         # Errors in a file's title or comment are not errors of its pictures.
         settings: dict[str, Any] = {"options": dict(_OPTIONS), "metadata_errors": "replace"}
         if "://" in self._opened:
+            if self._scheme not in _FETCHED:
+                settings["options"] |= _SENT_OPTIONS
             return av.open(self._opened, timeout=(_OPEN_SECONDS, self._read_seconds), **settings)
         if self._opened.lower().endswith(_LISTS):
             return av.open(f"file:{self._opened}", **settings)
         # Through a file of Python's, so that a name is never taken for a protocol or a pattern, and may be any bytes.
-        self._file = open(self._opened, "rb")
+        self._file = open(self._opened, "rb")  # noqa: SIM115
         try:
             return av.open(_Readable(self._file), **settings)
         except BaseException:
@@ -132,6 +144,9 @@ class Media:
             raise CameraError(f"{self._target} has no pictures, only other data such as sound")
         if stream.codec_context is None:
             raise CameraError(f"{self._target} has a video encoding that cannot be read here")
+        if stream.codec_context.name == "mjpeg":
+            # Otherwise what is missing at the end of a JPEG is made up, without a word.
+            stream.codec_context.options = {"err_detect": "explode"}
         return stream
 
     def _classify(self) -> None:
@@ -140,21 +155,12 @@ class Media:
         has_end = self._container.duration is not None
         if name not in _PLAYLISTS:  # whose size is that of the list
             has_end = has_end or self._container.size > 0
-        scheme = urlsplit(self._opened).scheme if "://" in self._opened else ""
-        self.is_stored = not scheme or (scheme in _FETCHED and has_end)
-        if scheme in _FETCHED and not has_end and any(part in name for part in _PICTURES):
-            self.is_stored = self._is_single()
+        self.is_stored = not self._scheme or (self._scheme in _FETCHED and has_end)
+        if self._scheme in _FETCHED and not has_end and any(part in name for part in _PICTURES):
+            # There is one picture and no more: a server need not tell the size of what it sends.
+            self.is_stored = self.peek(2) < 2
         self.comes_in_parts = not self.is_stored and name in _PLAYLISTS
         self.has_clock = any(part in name for part in _TIMED)
-
-    def _is_single(self) -> bool:
-        """Whether there is one picture and no more: a server need not tell the size of what it sends."""
-        for _ in range(2):
-            picture = self.read()
-            if picture is None:
-                break
-            self._peeked.append(picture)
-        return len(self._peeked) < 2
 
     def _next_packet(self) -> Any:
         began = self._monotonic()
@@ -195,10 +201,13 @@ class _Readable:
 
 def _upright(image: Image, frame: av.VideoFrame) -> Image:
     """C{image} turned and flipped as the display matrix of C{frame} says, which has fixed-point numbers."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        data: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV does not know all kinds of side data; a photograph has some, and is not flipped
+        return np.ascontiguousarray(np.rot90(image, frame.rotation // 90)) if frame.rotation else image
     if data is None:
         return image
-    x_to_x, x_to_y, _, y_to_x, y_to_y = np.frombuffer(bytes(data), np.int32)[:5]
+    x_to_x, x_to_y, _, y_to_x, y_to_y = np.frombuffer(data, np.int32)[:5]
     if abs(x_to_y) > abs(x_to_x):  # a quarter turn
         image, x_to_x, y_to_y = image.swapaxes(0, 1), y_to_x, x_to_y
     return np.ascontiguousarray(image[:: -1 if y_to_y < 0 else 1, :: -1 if x_to_x < 0 else 1])

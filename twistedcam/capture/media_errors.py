@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ _BY_TYPE: tuple[tuple[type[Exception], str], ...] = (
     (av.error.PermissionError, "may not be read"),
     (av.error.PatchWelcomeError, "has a format that cannot be read here"),
     (av.error.EOFError, "ends before its first picture"),
-    (av.error.InvalidDataError, "is not a video, or damaged"),
+    (ValueError, "is not a video, or damaged"),  # among others, InvalidDataError
 )
 _TIMEOUTS = (av.error.ExitError, av.error.TimeoutError)
 
@@ -44,6 +45,8 @@ def explain(error: Exception, opened: str, seconds: float, limit: float) -> str:
             return words
     if isinstance(error, OSError) and "://" in opened:
         return _explain_network(error, opened)
+    if getattr(error, "errno", None) == errno.EINVAL:  # a seek before the start of a file that is too short
+        return "is not a video, or damaged"
     # The text of an error ends with the name of the file or URL; its reason does not.
     return f"cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}"
 
@@ -57,6 +60,6 @@ def _explain_network(error: OSError, url: str) -> str:
         return "is at a host that cannot be found: check its name"
     if parts.scheme in ("https", "rtsps", "rtmps", "tls"):
         return "does not answer by TLS: check the scheme and the port"
-    if error.errno == 5:
+    if error.errno == errno.EIO:
         return "answers, but not with a video"
     return f"cannot be reached: {error.strerror}"

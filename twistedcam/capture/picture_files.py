@@ -17,7 +17,7 @@ def is_pattern(text: str) -> bool:
 
 
 def find(text: str) -> list[str]:
-    """The pictures in the folder C{text}, or the files that the pattern C{text} means, in the order of their numbers."""
+    """The pictures in the folder C{text}, or the files of the pattern C{text}, in the order of their numbers."""
     if os.path.isdir(text):
         found: Iterator[str] = (
             entry.path for entry in os.scandir(text) if entry.name.lower().endswith(SUFFIXES) and entry.is_file()
