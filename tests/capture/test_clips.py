@@ -58,7 +58,7 @@ class StoredTests(SynchronousTestCase):
         """When pictures are given during C{seconds}, and how light they are."""
 
         def open_media() -> Media:
-            return Media(plain_target(path), 20.0)
+            return Media(plain_target(path), Mode())
 
         camera = StoredCamera(open_media(), open_media, monotonic=self.time.monotonic, sleep=self.time.sleep)
         self.addCleanup(camera.close)
@@ -106,7 +106,7 @@ class StoredTests(SynchronousTestCase):
     def test_slow_machine(self) -> None:
         """When pictures are taken late, those that are overdue are passed over, and the clip keeps its pace."""
         path = self.video("a.mkv", list(range(0, 6000, 40)))
-        media = Media(plain_target(path), 20.0)
+        media = Media(plain_target(path), Mode())
         camera = StoredCamera(media, lambda: media, monotonic=self.time.monotonic, sleep=self.time.sleep)
         for _ in range(20):
             camera.grab()

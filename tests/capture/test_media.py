@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.capture.videos import bright_corner, corners, encode_video, grey, turn, write_video
 from twistedcam.capture.media import Media
+from twistedcam.capture.mode import Mode
 from twistedcam.capture.target import plain_target
 from twistedcam.codec import Image, encode_jpeg
 from twistedcam.errors import BrokenPictureError, CameraError
@@ -32,7 +33,7 @@ class MediaTestCase(SynchronousTestCase):
 
     def open(self, path: str) -> Media:
         """The file, open until the test ends."""
-        media = Media(plain_target(path), 20.0)
+        media = Media(plain_target(path), Mode())
         self.addCleanup(media.close)
         return media
 
@@ -133,6 +134,16 @@ class DirectionTests(MediaTestCase):
         Path(self.path("a.mjpeg")).write_bytes(b"".join(jpegs))
         shapes = [image.shape[:2] for image in self.images(self.path("a.mjpeg"))]
         self.assertEqual(shapes, [(48, 64), (48, 64), (32, 32), (16, 96)])
+
+    def test_smaller(self) -> None:
+        """A picture that is wider than it will be served is made smaller at once, with its proportions."""
+        encode_video(self.path("a.mp4"), [corners()], (0,))
+        media = Media(plain_target(self.path("a.mp4")), Mode(max_width=16))
+        self.addCleanup(media.close)
+        picture = media.read()
+        assert picture is not None
+        image = media.image(picture)
+        self.assertEqual((image.shape, bright_corner(image)), ((8, 16, 3), "top left"))
 
     def test_channels(self) -> None:
         """Grey, 16 bit and transparent pictures become BGR."""

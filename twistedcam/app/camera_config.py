@@ -52,6 +52,7 @@ def configure_camera(source: Source, values: Mapping[str, Any]) -> CameraConfig:
         format=values["format"] or "",
         controls=values["control"],
         read_seconds=max(_READ_SECONDS, values["stall"]),
+        max_width=values["width"] if values["rotate"] in (0, 180) else 0,
     )
     settings = Settings(
         values["width"],

@@ -21,13 +21,14 @@ REPEAT_SECONDS = 1.0  # the longest for which a stored source gives no picture
 _LATE_SECONDS = 0.25
 _REOPEN_SECONDS = 0.2  # enough to open most files and URLs
 _AT_ONCE_SECONDS = 0.002
+_LONGEST_SECONDS = 600.0  # of one picture in a recording
 _MAX_PASSED_OVER = 100
 _MAX_BROKEN = 1000
 
 
 def open_clip(target: Target, mode: Mode) -> ICamera:
     """Open the file or URL C{target}. Raises L{CameraError}."""
-    open_media = partial(Media, target, mode.read_seconds)
+    open_media = partial(Media, target, mode)
     media = open_media()
     return StoredCamera(media, open_media) if media.is_stored else LiveCamera(media)
 
@@ -38,15 +39,16 @@ def open_pictures(target: Target, mode: Mode) -> ICamera:
 
     Each is shown for a second, or C{mode.fps} of them a second. Raises L{CameraError}.
     """
-    pictures = _PictureFiles(target)
+    pictures = _PictureFiles(target, mode)
     return StoredCamera(pictures.open_next(), pictures.open_next, 1 / mode.fps if mode.fps else 1.0)
 
 
 class _PictureFiles:
     """Opens one picture file after another."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, mode: Mode) -> None:
         self._target = target
+        self._mode = mode
         self._left: list[str] = []
 
     def open_next(self) -> Media:
@@ -55,7 +57,7 @@ class _PictureFiles:
             self._left = self._left or self._find()
             while self._left:
                 try:
-                    return _open_picture(self._left.pop(0))
+                    return _open_picture(self._left.pop(0), self._mode)
                 except CameraError as error:
                     problem = str(error)
         raise CameraError(f"{self._target} has no picture that can be shown: {problem}")
@@ -70,8 +72,8 @@ class _PictureFiles:
         return found
 
 
-def _open_picture(path: str) -> Media:
-    media = Media(plain_target(path), 0.0)
+def _open_picture(path: str, mode: Mode) -> Media:
+    media = Media(plain_target(path), mode)
     try:
         if media.peek():
             return media
@@ -192,10 +194,14 @@ class StoredCamera:
         if picture is None:
             self._end()
             return
-        if self._start is None or (self._last is not None and picture.time < self._last.time):
+        if self._start is None or not self._continues(picture):
             self._start = max(self._ends, self._monotonic() - _LATE_SECONDS) - picture.time
         self._count, self._broken, self._last, self._next = self._count + 1, 0, picture, picture
         self._ends = self._due(picture) + picture.seconds
+
+    def _continues(self, picture: Picture) -> bool:
+        """Whether its time is after that of the last one; times that jump are those of another recording."""
+        return self._last is None or 0 <= picture.time - self._last.time <= _LONGEST_SECONDS
 
     def _read(self) -> Picture | None:
         assert self._media is not None

@@ -14,6 +14,7 @@ import av
 import numpy as np
 
 from twistedcam.capture.media_errors import explain
+from twistedcam.capture.mode import Mode
 from twistedcam.capture.target import Target
 from twistedcam.codec import MAX_PIXELS, Image
 from twistedcam.errors import BrokenPictureError, CameraError
@@ -21,6 +22,7 @@ from twistedcam.errors import BrokenPictureError, CameraError
 _OPEN_SECONDS = 5.0
 _DEFAULT_SECONDS = 1 / 25  # of a picture, where nothing is known
 _LISTS = (".m3u8", ".m3u", ".mpd", ".ffconcat", ".sdp")  # files that name others, relative to their own place
+_AREA = "AREA"
 _PLAYLISTS = ("hls", "dash")
 _PICTURES = ("image2", "_pipe")
 # The schemes by which whole files are fetched; what comes by any other is sent as it is taken.
@@ -50,11 +52,11 @@ class Media:
     sender. Raises L{CameraError} if it cannot be opened.
     """
 
-    def __init__(self, target: Target, read_seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, target: Target, mode: Mode, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._target = target
         self._opened = target.reveal()
         self._scheme = urlsplit(self._opened).scheme.lower() if "://" in self._opened else ""
-        self._read_seconds = read_seconds
+        self._mode = mode
         self._monotonic = monotonic
         self._file: IO[bytes] | None = None
         self._container = self._guarded(self._open, _OPEN_SECONDS)
@@ -81,7 +83,7 @@ class Media:
             frame = next(self._frames, None)
             if frame is not None:
                 return self._as_picture(frame)
-            packet = self._guarded(self._next_packet, self._read_seconds)
+            packet = self._guarded(self._next_packet, self._mode.read_seconds)
             if packet is None:
                 return None
             self._frames = iter(self._decode(packet))
@@ -95,11 +97,15 @@ class Media:
     def image(self, picture: Picture) -> Image:
         """C{picture} as an (H, W, 3) uint8 BGR array, the right way up and with square pixels."""
         frame = picture.frame
-        width = round(frame.width * self._pixel_ratio)
-        if not 0 < width * frame.height <= MAX_PIXELS:
-            raise BrokenPictureError(f"{self._target} has a picture of {width} x {frame.height} pixels")
+        width, height = round(frame.width * self._pixel_ratio), frame.height
+        if not 0 < width * height <= MAX_PIXELS:
+            raise BrokenPictureError(f"{self._target} has a picture of {width} x {height} pixels")
+        largest = self._mode.max_width
+        if largest and width > largest and not frame.rotation:
+            # Converting to the final size at once takes half the time of converting all pixels first.
+            width, height = largest, max(1, round(height * largest / width))
         try:
-            image = frame.reformat(width=width, format="bgr24").to_ndarray()
+            image = frame.reformat(width, height, format="bgr24", interpolation=_AREA).to_ndarray()
             return _upright(cast(Image, image), frame)
         except (av.FFmpegError, ValueError) as error:
             raise BrokenPictureError(
@@ -119,7 +125,7 @@ class Media:
         if "://" in self._opened:
             if self._scheme not in _FETCHED:
                 settings["options"] |= _SENT_OPTIONS
-            return av.open(self._opened, timeout=(_OPEN_SECONDS, self._read_seconds), **settings)
+            return av.open(self._opened, timeout=(_OPEN_SECONDS, self._mode.read_seconds), **settings)
         if self._opened.lower().endswith(_LISTS):
             return av.open(f"file:{self._opened}", **settings)
         # Through a file of Python's, so that a name is never taken for a protocol or a pattern, and may be any bytes.
