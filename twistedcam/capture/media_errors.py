@@ -12,7 +12,6 @@ _BY_TYPE: tuple[tuple[type[Exception], str], ...] = (
     (av.error.HTTPUnauthorizedError, "asks for a user name and password, or those given are wrong (401)"),
     (av.error.HTTPForbiddenError, "does not allow it: are the user name and password right? (403)"),
     (av.error.HTTPNotFoundError, "has nothing at this path: check the part after the host (404)"),
-    (av.error.HTTPTooManyRequestsError, "is asked too often (429)"),
     (av.error.HTTPBadRequestError, "does not understand the request: check the URL (400)"),
     (av.error.HTTPServerError, "fails with an error of its own (5xx)"),
     (av.error.HTTPClientError, "refuses the request (4xx)"),
