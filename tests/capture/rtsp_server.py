@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import av
@@ -13,6 +13,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import LoopingCall
 from twisted.protocols.basic import LineReceiver
 
+_LARGEST = 60000  # bytes of a packet
 _SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
 _SDP += "a=fmtp:96 packetization-mode=1\r\na=control:track\r\n"
 
@@ -25,7 +26,24 @@ def encoded_units(count: int, width: int = 64, height: int = 48) -> list[list[by
     pictures = (np.full((height, width, 3), n * 5 % 250, np.uint8) for n in range(count))
     frames = (av.VideoFrame.from_ndarray(picture, format="bgr24") for picture in pictures)
     packets = [bytes(packet) for frame in frames for packet in context.encode(frame)]
-    return [[unit for unit in packet.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1") if unit] for packet in packets]
+    return list(map(split_units, packets))
+
+
+def split_units(packet: bytes) -> list[bytes]:
+    """The NAL units of a packet in Annex B format."""
+    return [unit for unit in packet.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1") if unit]
+
+
+def _fragments(unit: bytes) -> list[bytes]:
+    """A NAL unit as it is, or in fragments (FU-A) if it is too large for one packet."""
+    if len(unit) <= _LARGEST:
+        return [unit]
+    head, content = unit[0], unit[1:]
+    starts = range(0, len(content), _LARGEST)
+    return [
+        bytes((head & 0xE0 | 28, (at == 0) << 7 | (at == starts[-1]) << 6 | head & 0x1F)) + content[at : at + _LARGEST]
+        for at in starts
+    ]
 
 
 class RTSP(LineReceiver):
@@ -81,8 +99,9 @@ class RTSP(LineReceiver):
         if units is None:
             self.transport.loseConnection()
             return
-        for unit in units:
-            mark = 0x80 if unit is units[-1] else 0
+        parts = [part for unit in units for part in _fragments(unit)]
+        for unit in parts:
+            mark = 0x80 if unit is parts[-1] else 0
             rtp = struct.pack(">BBHII", 0x80, mark | 96, self._sequence & 0xFFFF, self._time, 7) + unit
             self.transport.write(struct.pack(">cBH", b"$", 0, len(rtp)) + rtp)
             self._sequence += 1
@@ -99,7 +118,7 @@ class RTSPFactory(Factory):
 
     protocol = RTSP  # type: ignore[assignment]
 
-    def __init__(self, units: list[list[bytes]], seconds: float = 0.04, login: str = "") -> None:
+    def __init__(self, units: Iterable[list[bytes]], seconds: float = 0.04, login: str = "") -> None:
         self.units = units
         self.seconds = seconds
         self.login = login
