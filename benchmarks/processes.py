@@ -80,9 +80,10 @@ def server(*options: str, host: str = "127.0.0.1", end: Iterable[str] = ()) -> I
     C{end} are the words before a command that runs at one end of an emulated link, or on one core.
     """
     with tempfile.TemporaryDirectory() as folder:
-        listen = ("--listen", f"tcp:0:interface={host}", "--state-dir", folder)
+        listen = ("--listen", f"tcp:0:interface={host}")
+        state = ("--state-dir", folder) if "--share" in options else ()
         web = () if "--http" in options else ("--http", "off")
-        command = [*end, *twistd("camstream", *listen, *web, *options)]
+        command = [*end, *twistd("camstream", *listen, *state, *web, *options)]
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             port, key = _announced(process.stdout or (), "--share" in options)
