@@ -12,13 +12,15 @@ Makes a 1080p30 H.264 file, and prints
 from __future__ import annotations
 
 import argparse
-import itertools
+import contextlib
 import json
 import multiprocessing
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.request
 from fractions import Fraction
@@ -60,7 +62,7 @@ def serve_rtsp(path: str, port: int) -> None:
         filtered = av.BitStreamFilterContext("h264_mp4toannexb", stream)
         packets = [bytes(part) for packet in container.demux(stream) for part in filtered.filter(packet)]
     units = [split_units(packet) for packet in packets if packet]
-    factory: Any = RTSPFactory(itertools.cycle(units), 1 / _FPS)
+    factory: Any = RTSPFactory(units, 1 / _FPS, repeats=True)
     reactor.listenTCP(port, factory, interface="127.0.0.1")
     reactor.run()
 
@@ -90,8 +92,6 @@ def ffmpeg(path: str, seconds: float) -> float:
 
 def live_after(healthy: str) -> float:
     """The seconds until 8 of 12 cameras are live, of which 4 never answer."""
-    import socket
-
     dead = socket.create_server(("127.0.0.1", 0))
     cameras = [f"dead{n}=http://127.0.0.1:{dead.getsockname()[1]}/" for n in range(4)]
     cameras += [f"live{n}={healthy}" for n in range(8)]
@@ -99,18 +99,24 @@ def live_after(healthy: str) -> float:
     words = [word for camera in cameras for word in ("--camera", camera)]
     with server(*words, "--http", f"tcp:{web}:interface=127.0.0.1"):
         began = time.monotonic()
-        names = [camera.partition("=")[0] for camera in cameras]
-        streams = [urllib.request.urlopen(f"http://127.0.0.1:{web}/stream?camera={name}") for name in names]
-        while True:
+        for camera in cameras:
+            address = f"http://127.0.0.1:{web}/stream/{camera.partition('=')[0]}"
+            threading.Thread(target=_read, args=(address,), daemon=True).start()
+        while time.monotonic() - began < 60:
             with urllib.request.urlopen(f"http://127.0.0.1:{web}/state") as answer:
                 states = [camera["state"] for camera in json.load(answer)["cameras"]]
-            if states.count("live") == 8 or time.monotonic() - began > 60:
+            if states.count("live") == 8:
                 break
             time.sleep(0.02)
-        for stream in streams:
-            stream.close()
-        dead.close()
-        return time.monotonic() - began
+        took = time.monotonic() - began
+    dead.close()
+    return took
+
+
+def _read(address: str) -> None:
+    with contextlib.suppress(OSError), urllib.request.urlopen(address) as stream:
+        while stream.read(65536):
+            pass
 
 
 def main() -> None:

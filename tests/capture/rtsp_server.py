@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import av
@@ -83,7 +84,8 @@ class RTSP(LineReceiver):
             self._reply(fields, "200 OK", "Transport: RTP/AVP/TCP;unicast;interleaved=0-1", "Session: 1")
         elif method == "PLAY":
             self._reply(fields, "200 OK", "Session: 1")
-            self._units = iter(self.factory.units)
+            units = self.factory.units
+            self._units = itertools.cycle(units) if self.factory.repeats else iter(units)
             self._loop.start(self.factory.seconds)
         else:
             self._reply(fields, "200 OK", "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN")
@@ -114,11 +116,12 @@ class RTSP(LineReceiver):
 
 
 class RTSPFactory(Factory):
-    """Sends C{units}, one list of them for each picture, every C{seconds}; C{login} is C{name:password} or empty."""
+    """Sends C{units}, one list for each picture, every C{seconds}, for ever with C{repeats}; C{login} is name:password."""
 
     protocol = RTSP  # type: ignore[assignment]
 
-    def __init__(self, units: Iterable[list[bytes]], seconds: float = 0.04, login: str = "") -> None:
+    def __init__(self, units: list[list[bytes]], seconds: float = 0.04, login: str = "", repeats: bool = False) -> None:
         self.units = units
         self.seconds = seconds
         self.login = login
+        self.repeats = repeats
