@@ -116,7 +116,7 @@ class RTSP(LineReceiver):
 
 
 class RTSPFactory(Factory):
-    """Sends C{units}, one list for each picture, every C{seconds}, for ever with C{repeats}; C{login} is name:password."""
+    """Sends C{units}, one list for each picture, every C{seconds}, for ever with C{repeats}; C{login} has a colon."""
 
     protocol = RTSP  # type: ignore[assignment]
 
