@@ -27,13 +27,31 @@ class SecretTests(SynchronousTestCase):
 class RedactedTests(SynchronousTestCase):
     """L{redacted}."""
 
-    def test_credentials(self) -> None:
-        """The credentials of every URL in a text are replaced, also where the password contains an @ sign."""
+    def test_urls(self) -> None:
+        """Of each URL in a text scheme, host and port are left, and nothing where a password could be the host."""
         for text, shown in (
-            ("rtsp://me:hunter2@cam/1", "rtsp://***@cam/1"),
-            ("rtsp://me:hu@nter2@cam/1 and http://a@b", "rtsp://***@cam/1 and http://***@b"),
-            ("rtsp://cam/a@b?c=d@e", "rtsp://cam/a@b?c=d@e"),
+            ("rtsp://me:hunter2@cam/1", "rtsp://cam"),
+            ("rtsp://me:hu@nter2@cam:554/1 and http://a@b.", "rtsp://cam:554 and http://b."),
+            ("'http://cam/v.cgi?User=me&pwd=hunter2&n=1'", "'http://cam'"),
+            ("see (http://[::1]:80/hunter2), or not", "see (http://[::1]:80), or not"),
+            ("http://[::1]", "http://[::1]"),
+            ("rtsp://cam/a@b?c=d@e", "rtsp://***"),
+            ("rtsp://me:hun/ter2@cam/1", "rtsp://***"),
+            ("rtsp://me:12345/hunter2@cam/1", "rtsp://***"),
+            ("rtsp://me:hunter2#1@cam", "rtsp://***"),
+            ("rtsp://me:hunter2?1@cam", "rtsp://***"),
+            ("rtsp://me:hunter2", "rtsp://***"),
+            ("rtsp://me:hun[ter2@cam", "rtsp://cam"),
+            ("http://a/,http://me:hunter2@b/", "http://***"),
             ("me@example.org", "me@example.org"),
-            ("'http://cam/v.cgi?User=me&pwd=hunter2&n=1'", "'http://cam/v.cgi?User=***&pwd=***&n=1'"),
+            ("GET /v.cgi?User=me&pwd=hunter2&n=1", "GET /v.cgi?User=***&pwd=***&n=1"),
+            ("://", "://"),
         ):
             self.assertEqual(redacted(text), shown)
+            self.assertEqual(redacted(shown), shown)
+
+    def test_long(self) -> None:
+        """A long text takes no more than linear time."""
+        for part in ("://", "a@", "a.", "'", "://a@", "?key=", "[", ":1"):
+            redacted("rtsp://" + part * 50_000)
+            redacted(part * 50_000 + " @")

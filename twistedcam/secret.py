@@ -5,7 +5,10 @@ from __future__ import annotations
 import hmac
 import re
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
+_URL = re.compile(r"(?<=://)\S+")
+_AFTER_A_URL = "'\"`>)]},.;:!?"
+# A host and a port. Whatever follows must contain no "@": otherwise what looks like the host may be part of a password.
+_ADDRESS = re.compile(r"(?:[^/?#\s]*@)?((?:\[[\da-fA-F:.%]+\]|[\w.-]+)?(?::\d{1,5})?)(?:[/?#][^@\s]*)?")
 _IN_QUERY = re.compile(r"(?i)([?&](?:user|usr|username|login|pass|passwd|password|pwd|auth|key|token)=)[^&#\s'\"]*")
 
 
@@ -40,5 +43,18 @@ class Secret:
 
 
 def redacted(text: str) -> str:
-    """C{text} with C{***} in place of the user name and password of each URL in it, also of those in a query."""
-    return _IN_QUERY.sub(r"\1***", _CREDENTIALS.sub("***@", text))
+    """
+    C{text} with no more of each URL in it than scheme, host and port: there are passwords and tokens in all the rest.
+
+    Where the host cannot be told from a password, C{***} takes its place. So it does for values in a query without URL.
+    """
+    return _IN_QUERY.sub(r"\1***", _URL.sub(lambda found: _address(found[0]), text))
+
+
+def _address(rest: str) -> str:
+    """What may be shown of a URL's C{rest} after its scheme, and the punctuation that follows the URL."""
+    url = rest.rstrip(_AFTER_A_URL)
+    if url.startswith("[") and "]" not in url and rest[len(url) :].startswith("]"):
+        url += "]"
+    found = _ADDRESS.fullmatch(url)
+    return (found[1] if found else "***") + rest[len(url) :]

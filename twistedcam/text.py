@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.python.failure import Failure
@@ -30,10 +31,12 @@ def _escape(character: str) -> str:
 class PrintableFailure(Failure):
     """A failure whose traceback is printable, for the log: its exception may quote text from a peer or a plugin."""
 
+    hide: Callable[[str], str] = staticmethod(redacted)  # removes secrets from one line
+
     def getTraceback(self, *args: Any, **keywords: Any) -> str:  # noqa: N802
-        """The traceback, line by line as L{printable} and L{redacted} write them."""
+        """The traceback, line by line as C{hide} and L{printable} write them."""
         lines = super().getTraceback(*args, **keywords).splitlines()
         if len(lines) > _MAX_LINES:
             half = _MAX_LINES // 2
             lines[half:-half] = [f"({len(lines) - _MAX_LINES} lines were left out)"]
-        return "".join(f"{printable(redacted(line))}\n" for line in lines)
+        return "".join(f"{printable(self.hide(line))}\n" for line in lines)

@@ -323,7 +323,29 @@ class CameraOptionTests(ConfigTestCase):
             ("0,control=brightness", "control: 'brightness' is not a control, write it like brightness=128"),
             ("0,format=jpegs", "format: 'jpegs' is not a pixel format"),
             ("test,overlay=date", "overlay: 'date' is neither time nor name"),
-            ("test,record=", "record: '' is not a folder"),
+            ("test,record=", "the option record has no value: write record=VALUE"),
             ("test,record-keep=5", "record-keep: '5' is not a size of 1M or more, write it like 500M or 10G"),
         ):
             self.assertIn(message, self.refused((camera,)))
+
+    def test_repeated(self) -> None:
+        """An option that may not be repeated is refused if it is."""
+        message = "--camera test: rotate is given 2 times: write it once"
+        self.assertIn(message, self.refused(("test,rotate=90,rotate=180",)))
+
+    def test_no_effect(self) -> None:
+        """Options for devices are refused for others: of a camera, or of all cameras if they have an effect on none."""
+        for options in ({"format": "MJPG"}, {"control": "brightness=1"}):
+            (name, value), *_ = options.items()
+            message = f"{name}: it has no effect on the test card, it is for devices: leave it out"
+            self.assertIn(f"--camera test: {message}", self.refused((f"test,{name}={value}",)))
+            self.assertIn(f"--{message}", self.refused(("test", "http://door.example"), **options))
+            self.make(("test", "0"), **options)
+        message = "--camera door.example: size: it has no effect on a URL"
+        self.assertIn(message, self.refused(("http://door.example,size=640x480",)))
+        self.make(("http://door.example",), size="640x480")
+
+    def test_where(self) -> None:
+        """The error names where a camera was written."""
+        message = str(self.assertRaises(ConfigError, parse_cameras, ["missing.mp4"], "CAMERAS"))
+        self.assertIn("CAMERAS: there is no video file", message)

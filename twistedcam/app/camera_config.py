@@ -11,7 +11,7 @@ from typing import Any
 from twistedcam.app.options import Option, read_number, read_text, read_texts
 from twistedcam.capture.encoder import Settings
 from twistedcam.capture.mode import Mode
-from twistedcam.capture.sources import Source
+from twistedcam.capture.sources import DEVICE, FILE, PICTURES, PLUGIN, SCREEN, TEST_CARD, URL, Source
 from twistedcam.rates import MAX_FPS
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -132,13 +132,30 @@ def _bytes(value: Any) -> int:
     return size
 
 
+# The kinds of source on which an option that is for devices has an effect.
+_HAVE_EFFECT: Mapping[str, tuple[str, ...]] = {
+    "size": (DEVICE, PLUGIN),
+    "format": (DEVICE, PLUGIN),
+    "control": (DEVICE, PLUGIN),
+}
+_KINDS = {FILE: "a file", PICTURES: "pictures", SCREEN: "the screen", URL: "a URL", TEST_CARD: "the test card"}
+
+
+def find_no_effect(source: Source, option: str) -> str:
+    """Why C{option} has no effect on C{source}, or an empty text if it has one."""
+    if source.kind in _HAVE_EFFECT.get(option, (source.kind,)):
+        return ""
+    what = _KINDS.get(source.kind, "the images of a script")
+    return f"it has no effect on {what}, it is for devices: leave it out"
+
+
 CAMERA_OPTIONS: Mapping[str, Option] = {
     "size": Option(None, _size),
     "width": Option(320, lambda value: read_number(value, int, 0, 16384)),
     "fps": Option(0, lambda value: read_number(value, float, 0, MAX_FPS)),
     "quality": Option(80, lambda value: read_number(value, int, 1, 100)),
     "format": Option(None, _format),
-    "control": Option((), _controls),
+    "control": Option((), _controls, is_repeatable=True),
     "rotate": Option(0, _rotate),
     "flip": Option(None, _flip),
     "overlay": Option(None, _overlay),

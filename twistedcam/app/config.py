@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 
 from twistedcam.access.admission import MAX_VIEWERS
 from twistedcam.access.share_folder import ShareError, default_folder
-from twistedcam.app.camera_config import CAMERA_OPTIONS, CameraConfig, configure_camera
+from twistedcam.app.camera_config import CAMERA_OPTIONS, CameraConfig, configure_camera, find_no_effect
 from twistedcam.app.options import Option, read_number, read_text, read_texts
 from twistedcam.capture.reasons import reason
 from twistedcam.capture.sources import Source, parse_source
@@ -109,6 +109,7 @@ def make_config(reactor: Any, cameras: Sequence[Source], given: Mapping[str, Any
     if values["preview"]:
         _check_display()
     listen, http = _make_endpoints(reactor, values)
+    _check_effects(cameras, values)
     return ServerConfig(
         cameras=tuple(_configure_camera(camera, values) for camera in cameras),
         listen=listen,
@@ -123,18 +124,42 @@ def make_config(reactor: Any, cameras: Sequence[Source], given: Mapping[str, Any
     )
 
 
-def parse_cameras(texts: Iterable[str]) -> tuple[Source, ...]:
-    """The sources in C{texts}, each C{[NAME=]SOURCE}; files are opened, devices are not. Raises L{ConfigError}."""
+def parse_cameras(texts: Iterable[str], where: str = "--camera") -> tuple[Source, ...]:
+    """
+    The sources in C{texts}, which C{where} names: each C{[NAME=]SOURCE[,OPTION=VALUE...]}.
+
+    Files are opened, devices are not. Raises L{ConfigError}.
+    """
     try:
         return tuple(parse_source(text, CAMERA_OPTIONS) for text in texts)
     except CameraError as error:
-        raise ConfigError(f"--camera: {reason(error)}") from None
+        raise ConfigError(f"{where}: {reason(error)}") from None
 
 
 def _configure_camera(source: Source, values: Mapping[str, Any]) -> CameraConfig:
     """The configuration of C{source}, whose own options come before those for all cameras."""
-    own = {name: _read_one(name, value, f"--camera {source.name}: ") for name, value in source.options.items()}
+    own = {name: _read_own(source, name, given) for name, given in source.options.items()}
     return configure_camera(source, {**values, **own})
+
+
+def _read_own(source: Source, name: str, given: Sequence[str]) -> Any:
+    """The value of an option of one camera."""
+    where = f"--camera {source.name}: "
+    is_repeatable = OPTIONS[name].is_repeatable
+    if len(given) > 1 and not is_repeatable:
+        raise ConfigError(f"{where}{name} is given {len(given)} times: write it once")
+    problem = find_no_effect(source, name)
+    if problem:
+        raise ConfigError(f"{where}{name}: {problem}")
+    return _read_one(name, list(given) if is_repeatable else given[0], where)
+
+
+def _check_effects(cameras: Sequence[Source], values: Mapping[str, Any]) -> None:
+    """Refuse an option for all cameras that has an effect on none of them; it passes over those it is not for."""
+    for name in ("format", "control"):
+        problems = [find_no_effect(camera, name) for camera in cameras]
+        if values[name] and all(problems):
+            raise ConfigError(f"--{name}: {problems[0]}")
 
 
 def _number(kind: type[int] | type[float], least: float, most: float) -> Callable[[Any], float]:

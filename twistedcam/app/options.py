@@ -74,10 +74,15 @@ def read_texts(value: Any) -> tuple[str, ...]:
 
 
 class Option(NamedTuple):
-    """One option: its default, and the function that reads a given value. C{read} raises ValueError."""
+    """
+    One option: its default, and the function that reads a given value. C{read} raises ValueError.
+
+    One that C{is_repeatable} takes a list of values as well.
+    """
 
     default: Any
     read: Callable[[Any], Any]
+    is_repeatable: bool = False
 
 
 def drop_default_pidfile(options: Any, only_in_foreground: bool) -> None:

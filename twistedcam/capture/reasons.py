@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from twistedcam.errors import CameraError, TwistedcamError
+from collections.abc import Callable
+
+from twistedcam.errors import BrokenPictureError, CameraError, TwistedcamError
 from twistedcam.secret import redacted
 from twistedcam.text import PrintableFailure, printable
 
@@ -15,24 +17,29 @@ class UnexpectedError(CameraError):
         self.failure = failure
 
 
-def as_camera_error(error: BaseException) -> CameraError:
-    """C{error}, which is being handled, as a L{CameraError} with its L{reason}."""
+def as_camera_error(error: BaseException, hide: Callable[[str], str] = redacted) -> CameraError:
+    """C{error}, which is being handled, as a L{CameraError} with its L{reason}; C{hide} removes secrets from a text."""
+    # Not the error itself: the frames of its traceback would keep the camera and its pictures in memory
+    # until the garbage collector runs in the reactor's thread.
+    if isinstance(error, UnexpectedError):
+        return UnexpectedError(reason(error, hide), error.failure)
     if isinstance(error, CameraError):
-        # Not the error itself: the frames of its traceback would keep the camera and its pictures in memory
-        # until the garbage collector runs in the reactor's thread.
-        return CameraError(reason(error))
-    return UnexpectedError(reason(error), PrintableFailure(error, type(error), error.__traceback__))
+        kind = BrokenPictureError if isinstance(error, BrokenPictureError) else CameraError
+        return kind(reason(error, hide))
+    failure = PrintableFailure(error, type(error), error.__traceback__)
+    failure.hide = hide
+    return UnexpectedError(reason(error, hide), failure)
 
 
-def reason(error: BaseException) -> str:
-    """The text of C{error} for viewers and the log: printable, and without the passwords in URLs."""
+def reason(error: BaseException, hide: Callable[[str], str] = redacted) -> str:
+    """The text of C{error} for viewers and the log: printable, and without the secrets that C{hide} removes."""
     try:
         text = str(error)
     except BaseException:  # raised by its __str__
         text = "its text cannot be shown"
     if not isinstance(error, TwistedcamError) or not text:
         text = f"{type(error).__name__}: {text}".removesuffix(": ")
-    return printable(redacted(text))
+    return printable(hide(text))
 
 
 def shown(value: object) -> str:

@@ -1,119 +1,181 @@
-"""The sources of C{--camera}: devices, video files, URLs, plugins and the test card."""
+"""The sources of C{--camera}: devices, the screen, video files, pictures, URLs, plugins and the test card."""
 
 from __future__ import annotations
 
+import glob
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+import stat
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
+from functools import partial
+from urllib.parse import unquote
+
+from twisted.python.reflect import namedAny
 
 from twistedcam.capture.cards import TestCard
+from twistedcam.capture.confidential import ConfidentialCamera
+from twistedcam.capture.grammar import exists, read_source_file, split
 from twistedcam.capture.mode import Mode
 from twistedcam.capture.opencv import open_device, open_file, open_url
-from twistedcam.capture.screen import open_screen
 from twistedcam.capture.target import Target, plain_target
+from twistedcam.capture.urls import looks_like_url, parse_url
 from twistedcam.errors import CameraError
 from twistedcam.interfaces import ICamera
 from twistedcam.plugin import find_plugin, open_plugin
-from twistedcam.secret import Secret, redacted
 from twistedcam.text import printable
 from twistedcam.wire.fields import MAX_TEXT
 
-TEST_CARD = "test"
-SCREEN = "screen"
-_PLUGIN = "plugin:"
+DEVICE, FILE, PICTURES, PLUGIN, SCREEN, TEST_CARD, URL = "device", "file", "pictures", "plugin", "screen", "test", "url"
+_PLUGIN, _SCREEN, _FILE_URL = "plugin:", "screen:", "file://"
+_DEVICE_URL = re.compile(r"(?:v4l2|video4linux2?|device):/*", re.IGNORECASE)
+_COUNTER = re.compile(r"%0?\d*d")
+_MAX_NUMBER = 9999  # of a device
+_WHAT_THERE_IS = "name a file that exists, a number (0), a /dev/videoN, a URL or 'test'"
 
 
 @dataclass(frozen=True)
 class Source:
     """
-    A source of C{--camera}: its C{kind} (C{"device"} or a key of L{_OPENERS}), C{target} to open, and C{name}.
+    A source of C{--camera}: its C{kind} (a key of L{_OPENERS}), C{target} to open, and C{name}.
 
-    C{options} are those written after it, for this camera only, as text by name.
+    C{options} are those written after it, for this camera only: the texts that were given for each name.
     """
 
     name: str
     kind: str
     target: Target
-    options: Mapping[str, str | list[str]] = field(default_factory=dict)
+    options: Mapping[str, list[str]] = field(default_factory=dict)
 
     def open(self, mode: Mode = Mode()) -> ICamera:
         """Open it, which may block for seconds. Raises L{CameraError}."""
-        if self.kind == "device":
-            return open_device(self.target.reveal(), mode)
-        if self.kind == "plugin":
-            return open_plugin(self.target.reveal(), mode)
-        if self.kind == SCREEN:
-            return open_screen(self.target, mode)
-        return _OPENERS[self.kind](self.target.reveal())
+        open_camera = partial(_OPENERS[self.kind], self.target, mode)
+        return ConfidentialCamera(open_camera, self.target) if self.target.secrets else open_camera()
 
 
 def parse_source(text: str, options: Collection[str] = ()) -> Source:
     """
     Parse C{[NAME=]SOURCE[,OPTION=VALUE...]}, with C{options} as the names of the options.
 
-    A video file is opened to check it, a device is not. Raises L{CameraError}.
+    With C{@FILE} in place of SOURCE, it is read from that file. A video file is opened to check it, a device is not.
+    Raises L{CameraError}.
     """
-    if os.path.exists(text):
-        name, target, given = "", text, []
-    else:
-        text, *given = re.split(rf",(?=(?:{'|'.join(options)})=)", text) if options else [text]
-        found = re.fullmatch(r"([\w.-]+)=(.+)", text)
-        name, target = found.groups() if found and not os.path.exists(text) else ("", text)
-    source = _recognize(target)
-    return replace(source, name=name or printable(source.name, MAX_TEXT), options=_read_options(given))
+    parts = split(text, options)
+    source = _in_file(parts.source[1:]) if parts.source.startswith("@") else _recognize(parts.source)
+    name = parts.name or printable(source.name, MAX_TEXT)
+    return replace(source, name=name, options=parts.options)
 
 
-def _read_options(given: Iterable[str]) -> dict[str, str | list[str]]:
-    """The values by name; one that is given more than once has a list of them."""
-    values: dict[str, list[str]] = {}
-    for text in given:
-        name, _, value = text.partition("=")
-        values.setdefault(name, []).append(value)
-    return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
-
-
-def _recognize(target: str) -> Source:
-    """The source for C{target}, called after it."""
-    if target == TEST_CARD:
-        return Source(TEST_CARD, TEST_CARD, plain_target(target))
-    if target == SCREEN or target.startswith(f"{SCREEN}:"):
-        return Source(SCREEN, SCREEN, plain_target(target))
-    if target.isdecimal():
-        return Source(f"camera-{int(target)}", "device", plain_target(str(int(target))))
-    if target.startswith("/dev/"):
-        return Source(os.path.basename(target), "device", plain_target(target))
-    if target.startswith(_PLUGIN):
-        plugin = find_plugin(target.removeprefix(_PLUGIN)).name
-        return Source(plugin, "plugin", plain_target(plugin))
-    if "://" in target:
-        return Source(_host(target) or "url", "url", Target(redacted(target), Secret(target)))
-    _check_file(target)
-    return Source(os.path.basename(target), "file", plain_target(target))
-
-
-def _host(url: str) -> str | None:
+def _in_file(path: str) -> Source:
+    """The source that the file C{path} names; no password in it is on the command line."""
+    text = read_source_file(path)
     try:
-        return urlsplit(url).hostname
-    except ValueError as error:
-        raise CameraError(f"{redacted(url)!r} is not a URL: {error}") from None
+        source = _recognize(text)
+    except CameraError as error:
+        if looks_like_url(text):  # whose errors show nothing of it
+            raise CameraError(f"in the file {path!r}: {error}") from None
+        raise CameraError(f"what is in the file {path!r} is not a source: {_WHAT_THERE_IS}") from None
+    return replace(source, target=replace(source.target, has_password=False))
 
 
-def _check_file(path: str) -> None:
-    if not os.path.exists(path):
+def _recognize(text: str) -> Source:
+    """The source for C{text}, called after it."""
+    if text == TEST_CARD:
+        return Source(TEST_CARD, TEST_CARD, plain_target(text))
+    if text == SCREEN or text.startswith(_SCREEN):
+        return Source(SCREEN, SCREEN, plain_target(text))
+    if text.isdecimal():
+        return _numbered(int(text))
+    if text.startswith(_PLUGIN) and not exists(text):
+        plugin = find_plugin(text.removeprefix(_PLUGIN)).name
+        return Source(plugin, PLUGIN, plain_target(plugin))
+    if exists(text):
+        return _existing(text)
+    if looks_like_url(text):
+        return _at_url(text)
+    return _missing(text)
+
+
+def _numbered(number: int) -> Source:
+    if number > _MAX_NUMBER:
+        raise CameraError(f"there is no camera {number:.20g}: the first one is 0")
+    return Source(f"camera-{number}", DEVICE, plain_target(str(number)))
+
+
+def _at_url(text: str) -> Source:
+    if _DEVICE_URL.match(text):
+        raise CameraError("a device is not written as a URL: write its path alone, such as /dev/video0")
+    if text.lower().startswith("file:"):
+        return _in_file_url(text)
+    name, target = parse_url(text)
+    return Source(name, URL, target)
+
+
+def _in_file_url(url: str) -> Source:
+    path = unquote(url[len("file:") :].removeprefix("//").removeprefix("localhost"), errors="surrogateescape")
+    if not url.lower().startswith(_FILE_URL) or not path.startswith("/"):
+        raise CameraError("a file: URL has three slashes: write file:///PATH, or the path alone")
+    return _existing(path) if exists(path) else _missing(path)
+
+
+def _existing(path: str) -> Source:
+    """The source at C{path}, by what is there."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISCHR(mode):
+        return _device(path)
+    if stat.S_ISDIR(mode):
+        return Source(os.path.basename(os.path.abspath(path)) or PICTURES, PICTURES, _path_target(path))
+    if not stat.S_ISREG(mode):  # opening a pipe would block forever
         raise CameraError(
-            f"there is no video file {path!r}: name a file that exists, a number (0), a /dev/videoN, a URL or 'test'"
+            f"{path!r} is neither a regular file nor a folder: name a video file, a folder of pictures, a number (0), "
+            f"a /dev/videoN, a URL or 'test'"
         )
-    if not os.path.isfile(path):  # opening a pipe would block forever
-        raise CameraError(
-            f"{path!r} is not a regular file: name a video file, a number (0), a /dev/videoN, a URL or 'test'"
-        )
-    open_file(path).close()
+    source = Source(os.path.basename(path), FILE, _path_target(path))
+    source.open().close()
+    return source
 
 
-_OPENERS: dict[str, Callable[[str], ICamera]] = {
-    "file": open_file,
-    "url": open_url,
-    TEST_CARD: lambda target: TestCard(),
+def _missing(path: str) -> Source:
+    """The source at C{path}, where there is nothing now: a device that is not plugged in, or a pattern."""
+    if path.startswith("/dev/") and not path.startswith("/dev/shm/"):
+        return _device(path)
+    folder = os.path.dirname(path)
+    if (glob.has_magic(path) or _COUNTER.search(path)) and os.path.isdir(folder or "."):
+        return Source(os.path.basename(os.path.abspath(folder)) or PICTURES, PICTURES, _path_target(path))
+    # A URL without its scheme may have a password.
+    shown = (
+        "of this name, which is not shown as it may contain a password" if re.search("[@?]|//", path) else repr(path)
+    )
+    raise CameraError(f"there is no video file {shown}: {_WHAT_THERE_IS}")
+
+
+def _device(path: str) -> Source:
+    """The device at C{path}; one of C{/dev/v4l/by-id} is called after its make and number."""
+    name = re.sub(r"^usb-|-video-index0$", "", os.path.basename(path))
+    return Source(name, DEVICE, plain_target(path))
+
+
+def _path_target(path: str) -> Target:
+    """A path as an absolute one: twistd may change to another folder, and no name looks like a protocol then."""
+    return plain_target(os.path.abspath(path), path)
+
+
+def _open_with(function: str) -> Callable[[Target, Mode], ICamera]:
+    """An opener in a module that is imported only when it is used: it may need packages that others do not."""
+
+    def open_camera(target: Target, mode: Mode) -> ICamera:
+        camera: ICamera = namedAny(f"twistedcam.capture.{function}")(target, mode)
+        return camera
+
+    return open_camera
+
+
+_OPENERS: dict[str, Callable[[Target, Mode], ICamera]] = {
+    DEVICE: lambda target, mode: open_device(target.reveal(), mode),
+    FILE: lambda target, mode: open_file(target.reveal()),
+    PICTURES: _open_with("clips.open_pictures"),
+    PLUGIN: lambda target, mode: open_plugin(target.reveal()),
+    SCREEN: _open_with("screen.open_screen"),
+    TEST_CARD: lambda target, mode: TestCard(),
+    URL: lambda target, mode: open_url(target.reveal()),
 }
