@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
@@ -9,9 +12,11 @@ from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.processes import ProcessTestCase
+from twistedcam import tap
 from twistedcam.app.config import Passwords, make_config
 from twistedcam.capture.encoder import Settings
 from twistedcam.capture.sources import parse_source
+from twistedcam.errors import CameraError
 from twistedcam.tap import CommandError, Options, ServerCommand
 
 
@@ -43,6 +48,42 @@ class OptionTests(SynchronousTestCase):
         self.assertEqual(config.allow_hosts, ("a.example", "b.example"))
         self.assertEqual(list(map(str, config.trusted_proxies)), ["127.0.0.1/32", "10.0.0.0/8"])
         self.assertIsInstance(config.access, Passwords)
+
+    def test_variable(self) -> None:
+        """Without --camera the cameras are those of a variable, one a line, with names and options."""
+        url = "rtsp://me:secret@door.example/"
+        self.patch(os, "environ", {"TWISTEDCAM_CAMERA": f"door={url},rotate=180\r\n\n  test \n"})
+        options = self.parse()
+        self.assertEqual([camera.name for camera in options.config.cameras], ["door", "test"])
+        self.assertEqual(options.config.cameras[0].source.target.reveal(), url)
+        self.assertEqual(options.config.cameras[0].settings.rotate, 180)
+        self.assertEqual(options.exposed, ())
+        self.assertEqual([camera.name for camera in self.parse("--camera", "test").config.cameras], ["test"])
+        for value in ("", " \n"):
+            self.patch(os, "environ", {"TWISTEDCAM_CAMERA": value})
+            self.assertEqual([camera.name for camera in self.parse().config.cameras], ["camera-0"])
+        self.patch(os, "environ", {"TWISTEDCAM_CAMERA": "rtsp://me:secret@[::1/"})
+        message = str(self.assertRaises(usage.UsageError, self.parse))
+        self.assertRegex(message, r"^TWISTEDCAM_CAMERA: the URL rtsp://\*\*\* has")
+
+    def test_exposed(self) -> None:
+        """Cameras whose password is on the command line are known, for a warning."""
+        words = ("-c", "rtsp://me:secret@door.example/", "-c", "a=http://attic.example/?pwd=secret", "-c", "test")
+        self.assertEqual(self.parse(*words).exposed, ("door.example", "a"))
+
+    def test_list_cameras(self) -> None:
+        """The list of cameras is printed, and nothing else happens; what keeps it from being made is one line."""
+
+        def fail() -> str:
+            raise CameraError("no \x1b list")
+
+        for function, output, error in ((lambda: "desk=0", "desk=0\n", SystemExit), (fail, "", usage.UsageError)):
+            self.patch(tap, "namedAny", {"twistedcam.app.list_cameras.list_cameras": function}.__getitem__)
+            printed = io.StringIO()
+            self.patch(sys, "stdout", printed)
+            caught = self.assertRaises(error, self.parse, "--list-cameras", "--camera", "missing.mp4")
+            self.assertEqual(printed.getvalue(), output)
+            self.assertIn(str(caught), ("0", r"no \x1b list"))
 
     def test_refused(self) -> None:
         """A mistake is a usage error of one line that names the option."""

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import Iterator
 from functools import partial
 
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.strcred import AuthOptionMixin
+from twisted.logger import Logger
 from twisted.python import usage
+from twisted.python.reflect import namedAny
 
 from twistedcam.app import runtime
 from twistedcam.app.config import OPTIONS, ConfigError, ServerConfig, make_config, parse_cameras
 from twistedcam.app.listener import StartError
 from twistedcam.app.options import GroupedOptions, drop_default_pidfile
 from twistedcam.app.service import Server
+from twistedcam.capture.sources import Source
+from twistedcam.errors import TwistedcamError
 from twistedcam.text import printable
+
+log = Logger()
+
+CAMERAS_VARIABLE = "TWISTEDCAM_CAMERA"
 
 
 class Options(GroupedOptions, AuthOptionMixin):
@@ -26,7 +36,7 @@ class Options(GroupedOptions, AuthOptionMixin):
     )
 
     groups = {
-        "Cameras": ("camera", "size", "fps", "format", "control", "skip", "stall"),
+        "Cameras": ("camera", "list-cameras", "size", "fps", "format", "control", "skip", "stall"),
         "Pictures": ("width", "quality", "rotate", "flip", "overlay"),
         "Recording": ("record", "record-segment", "record-keep"),
         "Serving": ("listen", "http", "codec", "max-viewers", "preview"),
@@ -70,6 +80,7 @@ class Options(GroupedOptions, AuthOptionMixin):
     ]
 
     config: ServerConfig
+    exposed: tuple[str, ...] = ()  # the names of cameras with a password on the command line
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,10 +93,19 @@ class Options(GroupedOptions, AuthOptionMixin):
         self["http"] = None
 
     def opt_camera(self, source: str) -> None:
-        """[NAME=]SOURCE[,OPTION=VALUE...]: 0, /dev/video2, a file, URL, plugin:NAME, test; repeatable. [default: 0]"""
+        """[NAME=]SOURCE[,OPTION=VALUE...]: 0, /dev/video2, a file, folder, URL, screen, plugin:NAME, test, or @FILE
+        that names one; repeatable. [default: what TWISTEDCAM_CAMERA says, or 0]"""
         self["camera"].append(source)
 
     opt_c = opt_camera
+
+    def opt_list_cameras(self) -> None:
+        """Display the cameras of this machine, with their modes and controls, and exit."""
+        try:
+            print(namedAny("twistedcam.app.list_cameras.list_cameras")())
+        except TwistedcamError as error:
+            raise usage.UsageError(printable(str(error))) from None
+        sys.exit(0)
 
     def opt_control(self, control: str) -> None:
         """Set a V4L2 control of a device, NAME=VALUE, such as brightness=128; repeatable."""
@@ -118,11 +138,20 @@ class Options(GroupedOptions, AuthOptionMixin):
         from twisted.internet import reactor
 
         try:
-            cameras = parse_cameras(self["camera"] or ["0"])
+            cameras = self._parse_cameras()
             self.config = make_config(reactor, cameras, {name: self[name] for name in OPTIONS})
         except ConfigError as error:
             raise usage.UsageError(str(error)) from None
         drop_default_pidfile(self, only_in_foreground=True)
+
+    def _parse_cameras(self) -> tuple[Source, ...]:
+        """The cameras of the command line, or else those of the variable, one a line, or else the first device."""
+        if self["camera"]:
+            cameras = parse_cameras(self["camera"])
+            self.exposed = tuple(camera.name for camera in cameras if camera.target.has_password)
+            return cameras
+        lines = [line.strip() for line in os.environ.get(CAMERAS_VARIABLE, "").splitlines()]
+        return parse_cameras(filter(None, lines), CAMERAS_VARIABLE) or parse_cameras(["0"])
 
 
 class CommandError(SystemExit, Exception):
@@ -161,4 +190,11 @@ def makeService(options: Options) -> ServerCommand:
     from twisted.internet import reactor
 
     runtime.prepare(reactor)
+    if options.exposed:
+        log.warn(
+            "the command line has a password of {names}, which other users of this machine can read in the list of "
+            "processes: write it as NAME=@FILE, with the URL in FILE, or in the environment variable {variable}",
+            names=", ".join(options.exposed),
+            variable=CAMERAS_VARIABLE,
+        )
     return ServerCommand(options.config, reactor, partial(runtime.leave, reactor))
