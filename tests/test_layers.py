@@ -26,6 +26,7 @@ _LAYERS = (
         "interfaces",
         "errors",
         "journal",
+        "libav",
         "secret",
         "text",
         "threads",
@@ -80,7 +81,18 @@ class LayerTests(SynchronousTestCase):
             left = {part: others for part, others in left.items() if part not in ready}
 
     def test_opencv(self) -> None:
-        """OpenCV is imported in five modules only."""
+        """OpenCV is imported in six modules only."""
         users = {str(path.relative_to(_ROOT)) for path in _ROOT.rglob("*.py") if "cv2" in imported(path)}
         capture = {"capture/adjust.py", "capture/cards.py", "capture/opencv.py"}
-        self.assertEqual(users, {"codec.py", "client/display.py"} | capture)
+        self.assertEqual(users, {"codec.py", "libav.py", "client/display.py"} | capture)
+
+    def test_pyav(self) -> None:
+        """PyAV is imported in one module, which imports OpenCV before; and in the process that captures the screen."""
+        users = {str(path.relative_to(_ROOT)) for path in _ROOT.rglob("*.py") if "av" in imported(path)}
+        self.assertEqual(users, {"libav.py", "capture/screen_grabber.py"})
+        names = [
+            node.names[0].name
+            for node in ast.parse((_ROOT / "libav.py").read_text()).body
+            if isinstance(node, ast.Import)
+        ]
+        self.assertEqual(names, ["cv2", "av"])

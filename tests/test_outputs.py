@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -218,6 +220,10 @@ def _keys(text: str) -> Iterable[str]:
             yield word
 
 
+_HTTP_OK = b"HTTP/1.0 200 OK\r\nContent-Type: video/mp4\r\n\r\n"
+_UNAUTHORIZED = b"HTTP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n"
+
+
 class CameraTests(OutputTestCase):
     """Cameras whose own code is hostile, or careless."""
 
@@ -253,7 +259,7 @@ class CameraTests(OutputTestCase):
         ):
             words = ("camstream", "--camera", source, "--listen", "unix:camera")
             server = self.twistd(*words)
-            if "127.0.0.1" in source:
+            if source.endswith("/live"):
                 viewer = self.watch("--snapshot-every", "0.5")
                 await server.said("no signal: ")
                 await viewer.said("connected to")
@@ -267,6 +273,77 @@ class CameraTests(OutputTestCase):
             self.assert_harmless(server.output)
         self.assert_files_harmless()
 
+    async def test_planted(self) -> None:
+        """No output has a secret of a camera's URL, wherever in it that is, and however its server answers."""
+        answers = {"ends": _HTTP_OK, "garbage": b"\0garbage\xff" * 500, "login": _UNAUTHORIZED, "refuses": None}
+        ports = {kind: await self.answering(answer) for kind, answer in answers.items()}
+        for scheme in ("http", "rtsp"):
+            cameras = []
+            for kind, port in ports.items():
+                cameras += [
+                    f"{kind}-1={scheme}://me:{SECRET}@127.0.0.1:{port}/live",
+                    f"{kind}-2={scheme}://127.0.0.1:{port}/live?token={SECRET}",
+                    f"{kind}-3={scheme}://127.0.0.1:{port}/{SECRET}/live.mjpg",
+                ]
+            server = await self.look_at(cameras)
+            self.assertEqual(server.output.count("the command line has a password of"), 1)
+
+    async def test_hidden_from_the_process_list(self) -> None:
+        """A URL in a file or in the environment variable is not in the list of processes either."""
+        port = await self.answering(_HTTP_OK)
+        url = f"http://me:{SECRET}@127.0.0.1:{port}/{SECRET}?key={SECRET}"
+        Path(self.folder, "source").write_text(url + "\n")
+        for words, variable in ((["a=@source", "@source,rotate=180"], ""), ([], f"a={url}\nb={url},width=100\n")):
+            server = await self.look_at(words, variable)
+            self.assertNotIn("the command line has a password", server.output)
+
+    async def answering(self, answer: bytes | None) -> int:
+        """A port at which each connection is answered so, and closed; with None it is refused."""
+
+        class Answering(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                assert self.transport is not None and answer is not None
+                self.transport.write(answer)
+                self.transport.loseConnection()
+
+        listening: Any = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(
+            Factory.forProtocol(Answering)
+        )
+        port = int(listening.getHost().port)
+        if answer is None:
+            await listening.stopListening()
+        else:
+            self.addCleanup(listening.stopListening)
+        return port
+
+    async def look_at(self, cameras: Sequence[str], variable: str = "") -> Running:
+        """Watch C{cameras}, or those in the variable, until each is lost, and check all that anybody is shown."""
+        words = [word for camera in cameras for word in ("--camera", camera)]
+        shell = f"export TWISTEDCAM_CAMERA={shlex.quote(variable)}" if variable else ""
+        server = self.start("twistd", "-n", "camstream", *words, *_LISTEN, shell=shell)
+        wire, web = await self.ports(server)
+        listed = Path(f"/proc/{server.transport.pid}/cmdline").read_text()  # type: ignore[union-attr]
+        told = json.loads(await deferToThread(get, web, "/state"))
+        names = [camera["name"] for camera in told["cameras"]]
+        viewers = [
+            self.twistd("camstream-client", "--port", str(wire), "--headless", "--camera", name)
+            for name in (names[0], names[-1])
+        ]
+        paths = [f"/snapshot?camera={quote(name)}" for name in names]
+        shown = "".join(await gatherResults([deferToThread(get, web, path, "latin-1") for path in paths]))
+        await gatherResults([server.said(f"{re.escape(name)}: no signal: ") for name in names])
+        await gatherResults([viewer.said("connected to") for viewer in viewers])
+        for path in ("/state", "/metrics", "/"):
+            shown += await deferToThread(get, web, path)
+        for running in (*viewers, server):
+            await self.end(running)
+            self.assert_harmless(running.output)
+        for text in (shown, *([] if cameras and "://" in cameras[0] else [listed])):
+            self.assertNotIn(SECRET, text)
+        self.assertTrue('"state":"no-signal"' in shown and '"state": "lost"' in shown)
+        self.assert_files_harmless()
+        return server
+
     async def test_script(self) -> None:
         """C{serve} refuses a name that acts on a terminal."""
         script = self.script("import twistedcam\ntwistedcam.serve([], name='\\x1b[2J')")
@@ -275,12 +352,12 @@ class CameraTests(OutputTestCase):
         self.assert_harmless(script.output)
 
 
-def get(port: int, path: str) -> str:
+def get(port: int, path: str, encoding: str = "utf-8") -> str:
     """The body of the answer for C{path}."""
     with socket.create_connection(("127.0.0.1", port), 5) as connection:
         connection.sendall(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
-    return answer.partition(b"\r\n\r\n")[2].decode()
+    return answer.partition(b"\r\n\r\n")[2].decode(encoding)
 
 
 def _texts(value: Any) -> Iterable[str]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 from twisted.trial.unittest import TestCase
 
-from tests.optional import needs
 from tests.processes import ProcessTestCase, turn
 from twistedcam import recording
 from twistedcam.codec import encode_jpeg, encode_pickle
@@ -30,7 +27,6 @@ def times(path: str | Path) -> list[float]:
         return [round(float(frame.time or 0), 3) for frame in container.decode(video=0)]
 
 
-@needs("av")
 class RecordingTests(TestCase):
     """One file."""
 
@@ -141,19 +137,9 @@ class RecordingTests(TestCase):
         self.assertEqual(Path(self.path).read_bytes(), b"kept")
 
 
-class LibraryTests(TestCase):
-    """Recordings without PyAV."""
-
-    def test_not_installed(self) -> None:
-        """The error says how to install it."""
-        with patch.dict(sys.modules, {"av": None}):
-            self.assertRaisesRegex(RecordingError, "pip install av", recording.check_path, "video.mkv")
-
-
 class ProcessTests(ProcessTestCase):
     """The viewer as people start it."""
 
-    @needs("av")
     async def test_record(self) -> None:
         """--record writes each frame, and a viewer that is killed leaves what was written so far."""
         server = self.serve("--camera", "test")
@@ -171,7 +157,6 @@ class ProcessTests(ProcessTestCase):
         self.assertEqual(killed.signalled, signal.SIGKILL)
         self.assertGreater(len(times(path)), 20)
 
-    @needs("av")
     async def test_disk_full(self) -> None:
         """Without a window, a recording that cannot go on ends the viewer, with status 1 and one line."""
         server = self.serve("--camera", "test")

@@ -12,6 +12,7 @@ from twistedcam import codec
 from twistedcam.codec import CodecError
 from twistedcam.errors import TwistedcamError
 from twistedcam.frame import Frame
+from twistedcam.libav import av
 from twistedcam.text import printable
 
 # OpenCV's writer encodes each picture again, at a constant rate. Matroska takes the
@@ -29,7 +30,6 @@ class RecordingError(TwistedcamError):
 
 def check_path(path: str) -> None:
     """Raise L{RecordingError} if C{path} cannot be a recording, before there is a frame to lose."""
-    _library()
     folder = os.path.dirname(path) or "."
     if not path.lower().endswith(SUFFIX):
         raise RecordingError(f"{path}: recordings are Matroska files, let the name end with {SUFFIX}")
@@ -37,14 +37,6 @@ def check_path(path: str) -> None:
         raise RecordingError(f"{path}: this file exists already, name another one")
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
         raise RecordingError(f"{path}: there is no folder {folder}, or it is not writable")
-
-
-def _library() -> Any:
-    try:
-        import av
-    except ImportError:
-        raise RecordingError("recording needs PyAV, which is not installed: pip install av") from None
-    return av
 
 
 def _reason(error: Exception) -> str:
@@ -78,11 +70,10 @@ class Recording:
 
     def add(self, frame: Frame) -> None:
         """Write C{frame}; a damaged one is skipped. Raises L{RecordingError}, after which nothing more can be added."""
-        av = _library()
         try:
             jpeg = codec.as_jpeg(frame)
             if self._container is None:
-                self._open(av, frame)
+                self._open(frame)
             packet = av.Packet(jpeg)
             packet.stream, packet.time_base, packet.is_keyframe = self._stream, _MILLISECOND, True
             packet.pts = packet.dts = self._next_time(frame)
@@ -103,9 +94,11 @@ class Recording:
         except Exception as error:
             raise RecordingError(f"{self.path}: {_reason(error)}") from None
 
-    def _open(self, av: Any, frame: Frame) -> None:
+    def _open(self, frame: Frame) -> None:
         self._container = av.open(self.path, "w", format="matroska", options=_CLUSTER)
         self._stream = self._container.add_stream("mjpeg")
+        # Otherwise PyAV declares 24 fps, at which players that trust it play the frames.
+        self._stream.codec_context.framerate = Fraction(0, 1)
         self._stream.width, self._stream.height = frame.width, frame.height
         self._stream.pix_fmt, self._stream.time_base = "yuvj420p", _MILLISECOND
 

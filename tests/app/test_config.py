@@ -59,7 +59,7 @@ class ValueTests(ConfigTestCase):
             self.assertTrue(config.http.is_default)
             self.assertEqual(
                 (config.cameras[0].settings, config.cameras[0].mode),
-                (Settings(320, 0, 80), Mode(None, 0, as_jpeg=False)),
+                (Settings(320, 0, 80), Mode(None, 0, as_jpeg=False, max_width=320)),
             )
             self.assertEqual((config.silent_encoding, config.max_viewers), ("jpeg", 500))
             self.assertEqual((config.access, config.allow_origin, config.preview), (Local(), "", False))
@@ -144,7 +144,7 @@ class CameraTests(ConfigTestCase):
         """A missing file, one that is not a video, and two cameras of one name are refused."""
         for cameras, message in (
             (("missing.mp4",), "--camera: there is no video file 'missing.mp4'"),
-            ((__file__,), "cannot be opened as video"),
+            ((__file__,), "is not a video, or damaged"),
             (("test", "test"), "--camera: two cameras are called 'test', write NAME=SOURCE for one of them"),
         ):
             self.assertIn(message, self.refused(cameras))

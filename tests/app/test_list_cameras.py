@@ -98,7 +98,9 @@ class DeviceTests(ListTestCase):
             if device.startswith(self.folder):
                 line = ",".join([device.replace(self.folder, "/dev"), *options])
             source = parse_source(line, ("format", "size"))
-            self.assertEqual(source.options, dict(option.split("=") for option in options))
+            self.assertEqual(
+                source.options, {name: [value] for name, value in (option.split("=") for option in options)}
+            )
 
     def test_busy(self) -> None:
         """A camera that another program uses is listed all the same."""

@@ -1,24 +1,15 @@
-"""Devices, video files and URLs through OpenCV, and missing devices."""
+"""Devices through OpenCV, and missing devices."""
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import Any
 
 import cv2
 import numpy as np
-from twisted.internet import reactor
 from twisted.internet.task import Clock
-from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
-from twisted.web.resource import Resource
-from twisted.web.server import Site
-from twisted.web.static import File
-from zope.interface.verify import verifyObject
 
 from tests.capture.fake_v4l2 import FakeControl, FakeDriverTestCase, FakeNode
-from tests.capture.videos import write_video
 from twistedcam.capture.mode import Mode
 from twistedcam.capture.opencv import OpenCVCamera, open_device
 from twistedcam.capture.sources import parse_source
@@ -46,52 +37,6 @@ class DeviceTests(TestCase):
         """A device that is not a camera is an error, too."""
         with self.assertRaisesRegex(CameraError, "^/dev/null: this is not a camera$"):
             parse_source("/dev/null").open()
-
-
-class FileTests(TestCase):
-    """Video files."""
-
-    def setUp(self) -> None:
-        self.path = self.mktemp() + ".avi"
-        write_video(self.path)
-
-    def test_starts_again(self) -> None:
-        """A file is read at its own rate, and starts again at its end."""
-        clock = Clock()
-        camera = OpenCVCamera(self.path, cv2.CAP_ANY, is_recording=True, monotonic=clock.seconds)
-        self.addCleanup(camera.close)
-        verifyObject(ICamera, camera)
-        self.assertAlmostEqual(camera.interval, 1 / 20)
-        lightness = []
-        for _ in range(25):
-            clock.advance(1)
-            self.assertEqual(camera.grab(), clock.seconds())
-            lightness.append(round(float(np.mean(image_of(camera))) / 20))
-        self.assertEqual(lightness, [*range(10), *range(10), *range(5)])
-
-    def test_gone(self) -> None:
-        """A file that is removed before it is opened is a lost camera."""
-        source = parse_source(self.path)
-        os.remove(self.path)
-        self.assertRaises(CameraError, source.open)
-
-    async def test_url(self) -> None:
-        """A video file at a URL has an end as well: it is read at its own rate, not as fast as it arrives."""
-        root = Resource()
-        root.putChild(b"clip.avi", File(self.path))
-        port: Any = reactor.listenTCP(0, Site(root), interface="127.0.0.1")  # type: ignore[arg-type]
-        self.addCleanup(port.stopListening)
-
-        def read() -> tuple[float, tuple[int, ...]]:
-            camera = parse_source(f"http://127.0.0.1:{port.getHost().port}/clip.avi").open()
-            camera.grab()
-            image = image_of(camera)
-            camera.close()
-            return camera.interval, image.shape
-
-        interval, shape = await deferToThread(read)
-        self.assertAlmostEqual(interval, 1 / 20)
-        self.assertEqual(shape, (48, 64, 3))
 
 
 class FakeVideoCapture:
@@ -148,7 +93,7 @@ class DeviceTestCase(TestCase):
         """A camera whose pictures have these ages, in seconds by the driver's stamps."""
         self.capture = FakeVideoCapture(self.clock, *ages, wait=wait)
         self.patch(cv2, "VideoCapture", lambda *args: self.capture)
-        return OpenCVCamera("/dev/video0", cv2.CAP_V4L2, is_recording=False, monotonic=self.clock.seconds)
+        return OpenCVCamera("/dev/video0", cv2.CAP_V4L2, monotonic=self.clock.seconds)
 
 
 class TimeOfCaptureTests(DeviceTestCase):
@@ -194,7 +139,7 @@ class LossTests(DeviceTestCase):
         """What is known about a device is told instead; it is released before, as it would be busy otherwise."""
         self.camera()
         explain = lambda problem: f"{problem}, released: {self.capture.is_released}"  # noqa: E731
-        camera = OpenCVCamera("/dev/video0", cv2.CAP_V4L2, False, explain=explain)
+        camera = OpenCVCamera("/dev/video0", cv2.CAP_V4L2, explain=explain)
         self.capture.is_there = False
         self.assertRaisesRegex(CameraError, "^gives no picture, released: True$", camera.grab)
 
@@ -207,14 +152,6 @@ class LossTests(DeviceTestCase):
 
         self.capture.retrieve = fail  # type: ignore[assignment, method-assign]
         self.assertRaisesRegex(BrokenPictureError, "^/dev/video0 gave a picture that cannot be read$", camera.retrieve)
-
-    def test_passwords_stay_here(self) -> None:
-        """A URL is named without its password and its query: viewers are shown the error."""
-        self.camera()
-        camera = parse_source("rtsp://me:secret@door.example/live?token=secret").open()
-        self.capture.is_there = False
-        self.assertRaisesRegex(CameraError, "^rtsp://door.example gives no picture$", camera.grab)
-        self.assertRaisesRegex(BrokenPictureError, "^rtsp://door.example gave a picture", camera.retrieve)
 
 
 class ModeTests(DeviceTestCase):

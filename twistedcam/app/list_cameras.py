@@ -113,7 +113,7 @@ def _values(node: Node, control: Control) -> str:
 
 def _other_devices() -> list[str]:
     """The cameras of other systems, in the order of their numbers."""
-    import av
+    from twistedcam.libav import av
 
     listed = getattr(av, "enumerate_input_devices", None)
     if listed is None:

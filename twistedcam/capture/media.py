@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import IO, Any, cast
 from urllib.parse import urlsplit
 
-import av
 import numpy as np
 
 from twistedcam.capture.media_errors import explain
@@ -18,6 +17,7 @@ from twistedcam.capture.mode import Mode
 from twistedcam.capture.target import Target
 from twistedcam.codec import MAX_PIXELS, Image
 from twistedcam.errors import BrokenPictureError, CameraError
+from twistedcam.libav import av
 
 _OPEN_SECONDS = 5.0
 _DEFAULT_SECONDS = 1 / 25  # of a picture, where nothing is known

@@ -6,7 +6,7 @@ import errno
 import socket
 from urllib.parse import urlsplit
 
-import av
+from twistedcam.libav import av
 
 _BY_TYPE: tuple[tuple[type[Exception], str], ...] = (
     (av.error.HTTPUnauthorizedError, "asks for a user name and password, or those given are wrong (401)"),

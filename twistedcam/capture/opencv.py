@@ -1,4 +1,4 @@
-"""Devices, video files and URLs, read through OpenCV."""
+"""Devices, read through OpenCV."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from urllib.parse import urlsplit
 
 import cv2
 from zope.interface import implementer
@@ -19,15 +18,12 @@ from twistedcam.capture.mode import Mode
 from twistedcam.codec import Image
 from twistedcam.errors import BrokenPictureError, CameraError
 from twistedcam.interfaces import ICamera
-from twistedcam.secret import redacted
 
 # Our own errors report what goes wrong, once and with its reason.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 if "OPENCV_LOG_LEVEL" not in os.environ and hasattr(cv2.utils, "logging"):  # OpenCV 4 lacks it
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-_DEFAULT_FPS = 25  # for sources that do not report their own
-_URL_TIMEOUT_MS = 5000
+_DEFAULT_FPS = 25  # of devices that do not report their own
 _MAX_BUFFERED = 5  # OpenCV gives V4L2 drivers four buffers
 _AT_ONCE_SECONDS = 0.002
 _JPEG_FORMATS = ("MJPG", "JPEG")
@@ -36,39 +32,31 @@ _JPEG_FORMATS = ("MJPG", "JPEG")
 @implementer(ICamera)
 class OpenCVCamera:
     """
-    A device, file or URL read through C{cv2.VideoCapture}.
+    A device read through C{cv2.VideoCapture}.
 
-    A recording is read at its own rate by our clock and starts again at its end; other sources set the pace
-    themselves. If C{is_recording} is None, a source with a number of frames is one. C{label} stands for the target in
-    errors, which viewers are shown; C{explain} completes their text if it knows more. Raises L{CameraError} if it
+    C{explain} makes the text of an error, which viewers are shown, from what went wrong. Raises L{CameraError} if it
     cannot be opened.
     """
+
+    interval = 0.0
 
     def __init__(
         self,
         target: str | int,
         backend: int,
-        is_recording: bool | None = None,
-        options: tuple[int, ...] = (),
-        label: str | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         explain: Callable[[str], str] | None = None,
     ) -> None:
-        self._label = label or target
+        self._label = target
         self._monotonic = monotonic
         self._explain = explain or (lambda problem: f"{self._label} {problem}")
-        _check_text(target)
-        self._capture = cv2.VideoCapture(target, backend, list(options))
+        self._capture = cv2.VideoCapture(target, backend)
         if not self._capture.isOpened():
             raise CameraError(self._explain("cannot be opened as video"))
         self._gives_jpegs = False
         self._has_clock = self._capture.getBackendName() == "V4L2"
         rate = self._capture.get(cv2.CAP_PROP_FPS)
-        frames = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        # A live stream has no number of frames: FFmpeg reports 0, or a negative number.
-        self._is_recording = frames > 0 if is_recording is None else is_recording
         self._period = 1 / (rate if 0 < rate <= 1000 else _DEFAULT_FPS)
-        self.interval = self._period if self._is_recording else 0.0
 
     def ask_for(self, mode: Mode) -> None:
         """Set a device to the nearest mode that it has. Raises L{CameraError} if it lacks the pixel format."""
@@ -100,7 +88,7 @@ class OpenCVCamera:
         return taken
 
     def _grab(self) -> float:
-        if not self._capture.grab() and not self._begin_again():
+        if not self._capture.grab():
             self._capture.release()  # else the system would only say that it is in use, by us
             raise CameraError(self._explain("gives no picture"))
         return self._time_of_capture(self._monotonic())
@@ -118,11 +106,6 @@ class OpenCVCamera:
         stamped = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         return stamped if 0 <= now - stamped <= 5 else now
 
-    def _begin_again(self) -> bool:
-        if not self._is_recording:
-            return False
-        return bool(self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0) and self._capture.grab())
-
     def retrieve(self) -> Image | bytes:
         """Return the picture last grabbed, or the device's own JPEG of it. Raises L{BrokenPictureError} if damaged."""
         try:
@@ -138,20 +121,13 @@ class OpenCVCamera:
         self._capture.release()
 
 
-def _check_text(target: str | int) -> None:
-    try:
-        str(target).encode()
-    except UnicodeEncodeError:  # at which OpenCV would crash
-        raise CameraError(f"{redacted(str(target))!r} is not UTF-8 text, which OpenCV cannot open: rename it") from None
-
-
 def open_device(target: str, mode: Mode) -> ICamera:
     """Open the device C{target}, a number or a path, in the mode nearest to C{mode}. Raises L{CameraError}."""
     if sys.platform == "linux":
         return _open_v4l2(devices.path_of(target), mode)
     if mode.controls:
         raise CameraError("a camera's controls can be set on Linux only: leave out --control")
-    return _opened(OpenCVCamera(int(target) if target.isdecimal() else target, cv2.CAP_ANY, is_recording=False), mode)
+    return _opened(OpenCVCamera(int(target) if target.isdecimal() else target, cv2.CAP_ANY), mode)
 
 
 def _open_v4l2(path: str, mode: Mode) -> ICamera:
@@ -162,7 +138,7 @@ def _open_v4l2(path: str, mode: Mode) -> ICamera:
             mode = replace(mode, format=devices.format_of(path, node, mode.format))
         set_controls(path, node, mode.controls)
     explain = partial(devices.why_no_picture, path)
-    return _opened(OpenCVCamera(path, cv2.CAP_V4L2, is_recording=False, explain=explain), mode)
+    return _opened(OpenCVCamera(path, cv2.CAP_V4L2, explain=explain), mode)
 
 
 def _opened(camera: OpenCVCamera, mode: Mode) -> ICamera:
@@ -172,15 +148,3 @@ def _opened(camera: OpenCVCamera, mode: Mode) -> ICamera:
         camera.close()
         raise
     return camera
-
-
-def open_url(target: str) -> ICamera:
-    """Open the stream or recording at a URL. Its errors contain neither its password nor its query."""
-    timeouts = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _URL_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _URL_TIMEOUT_MS)
-    parts = urlsplit(target)
-    return OpenCVCamera(target, cv2.CAP_FFMPEG, options=timeouts, label=f"{parts.scheme}://{parts.hostname}")
-
-
-def open_file(target: str) -> ICamera:
-    """Open a video file, which starts again at its end. Raises L{CameraError}."""
-    return OpenCVCamera(target, cv2.CAP_ANY, is_recording=True)

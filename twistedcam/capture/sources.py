@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 import stat
@@ -11,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import unquote
 
-from twisted.python.reflect import namedAny
-
 from twistedcam.capture.cards import TestCard
+from twistedcam.capture.clips import open_clip, open_pictures
 from twistedcam.capture.confidential import ConfidentialCamera
 from twistedcam.capture.grammar import exists, read_source_file, split
 from twistedcam.capture.mode import Mode
-from twistedcam.capture.opencv import open_device, open_file, open_url
+from twistedcam.capture.opencv import open_device
+from twistedcam.capture.picture_files import is_pattern
+from twistedcam.capture.screen import open_screen
 from twistedcam.capture.target import Target, plain_target
 from twistedcam.capture.urls import looks_like_url, parse_url
 from twistedcam.errors import CameraError
@@ -29,7 +29,6 @@ from twistedcam.wire.fields import MAX_TEXT
 DEVICE, FILE, PICTURES, PLUGIN, SCREEN, TEST_CARD, URL = "device", "file", "pictures", "plugin", "screen", "test", "url"
 _PLUGIN, _SCREEN, _FILE_URL = "plugin:", "screen:", "file://"
 _DEVICE_URL = re.compile(r"(?:v4l2|video4linux2?|device):/*", re.IGNORECASE)
-_COUNTER = re.compile(r"%0?\d*d")
 _MAX_NUMBER = 9999  # of a device
 _WHAT_THERE_IS = "name a file that exists, a number (0), a /dev/videoN, a URL or 'test'"
 
@@ -140,7 +139,7 @@ def _missing(path: str) -> Source:
     if path.startswith("/dev/") and not path.startswith("/dev/shm/"):
         return _device(path)
     folder = os.path.dirname(path)
-    if (glob.has_magic(path) or _COUNTER.search(path)) and os.path.isdir(folder or "."):
+    if is_pattern(path) and os.path.isdir(folder or "."):
         return Source(os.path.basename(os.path.abspath(folder)) or PICTURES, PICTURES, _path_target(path))
     # A URL without its scheme may have a password.
     shown = (
@@ -160,22 +159,12 @@ def _path_target(path: str) -> Target:
     return plain_target(os.path.abspath(path), path)
 
 
-def _open_with(function: str) -> Callable[[Target, Mode], ICamera]:
-    """An opener in a module that is imported only when it is used: it may need packages that others do not."""
-
-    def open_camera(target: Target, mode: Mode) -> ICamera:
-        camera: ICamera = namedAny(f"twistedcam.capture.{function}")(target, mode)
-        return camera
-
-    return open_camera
-
-
 _OPENERS: dict[str, Callable[[Target, Mode], ICamera]] = {
     DEVICE: lambda target, mode: open_device(target.reveal(), mode),
-    FILE: lambda target, mode: open_file(target.reveal()),
-    PICTURES: _open_with("clips.open_pictures"),
-    PLUGIN: lambda target, mode: open_plugin(target.reveal()),
-    SCREEN: _open_with("screen.open_screen"),
+    FILE: open_clip,
+    PICTURES: open_pictures,
+    PLUGIN: lambda target, mode: open_plugin(target.reveal(), mode),
+    SCREEN: open_screen,
     TEST_CARD: lambda target, mode: TestCard(),
-    URL: lambda target, mode: open_url(target.reveal()),
+    URL: open_clip,
 }

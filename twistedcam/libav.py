@@ -1,0 +1,12 @@
+"""
+PyAV, imported after OpenCV.
+
+Both bring X libraries of their own under the same names: with PyAV's loaded first, a window of OpenCV's hangs.
+"""
+
+from __future__ import annotations
+
+import cv2  # isort: skip
+import av  # isort: skip
+
+__all__ = ["av", "cv2"]
