@@ -7,7 +7,6 @@ import os
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import TestCase
 
-from tests.optional import needs
 from twistedcam import client_tap
 from twistedcam.app import runtime
 from twistedcam.client.address import Address
@@ -33,7 +32,6 @@ class ConfigTests(TestCase):
         self.assertEqual(parse(), ClientConfig(Address("127.0.0.1", 9999)))
         self.assertTrue(parse().opens_window)
 
-    @needs("av")
     def test_all(self) -> None:
         """Each option is in the configuration; paths are absolute."""
         words = "--host desk --port 99 --camera door --list --no-adapt --allow-pickle --max-message 2 --frames 5"

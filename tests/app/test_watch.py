@@ -17,7 +17,6 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.client.fakes import FakeServer, gray, messages
-from tests.optional import needs
 from tests.processes import ProcessTestCase, Running, turn
 from tests.raw_messages import pack_json
 from tests.test_recording import times
@@ -292,7 +291,6 @@ class ScriptTests(ProcessTestCase):
         self.assertEqual(await example.ended, 0, example.output)
         self.assertEqual(Frame.from_jpeg(Path(self.folder, "now.jpg").read_bytes()).camera, "test")
 
-    @needs("av")
     async def test_timelapse(self) -> None:
         """The example that makes a time-lapse: its video shows the pictures 25 a second."""
         example = self.example("timelapse.py", await self.server(), "0.1", "10", "short.mkv")

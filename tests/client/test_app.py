@@ -13,7 +13,6 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
 from tests.client.fakes import FakeServer, PromptThread, gray, messages
-from tests.optional import needs
 from tests.raw_messages import pack_json
 from tests.test_recording import times
 from twistedcam.client.address import Address
@@ -155,7 +154,6 @@ class WindowTests(ProgramTestCase):
         self.assertEqual(messages(self.server.transport), [])
         self.assertFalse(self.shows(100))
 
-    @needs("av")
     def test_record(self) -> None:
         """Key r records until it is pressed again, and the picture says so."""
         program = self.start()
@@ -174,7 +172,6 @@ class WindowTests(ProgramTestCase):
         self.assertEqual(len(times(name)), 5)
         self.assertIn(f"recorded: ./{name}, 5 frames, 0.4 s", self.lines())
 
-    @needs("av")
     def test_recording_fails(self) -> None:
         """With a window, a recording that cannot go on is reported in it, and the viewer goes on."""
         self.start(record=os.path.abspath("gone/video.mkv"))
@@ -221,7 +218,6 @@ class HeadlessTests(ProgramTestCase):
             self.clock.advance(1)
         self.assertEqual(len(os.listdir(".")), 3)
 
-    @needs("av")
     def test_record(self) -> None:
         """A recording goes on until the viewer ends."""
         path = os.path.abspath(self.mktemp() + ".mkv")
@@ -232,7 +228,6 @@ class HeadlessTests(ProgramTestCase):
         program.stopService()
         self.assertEqual((times(path), self.statuses), ([0.0, 1.0], [0]))
 
-    @needs("av")
     def test_recording_fails(self) -> None:
         """A recording that cannot be made ends the viewer, with status 1."""
         self.start(has_window=False, record=os.path.abspath("gone/video.mkv"))

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from tests.client.fakes import gray
-from tests.optional import needs
 from tests.test_recording import times
 from twistedcam.client.recorder import Recorder
+from twistedcam.codec import encode_jpeg
+from twistedcam.frame import stamp
 from twistedcam.interfaces import IOutput
 from twistedcam.recording import Recording, RecordingError
 
 
-@needs("av")
 class RecorderTests(TestCase):
     """Recording as an output."""
 
@@ -82,7 +83,33 @@ class RecorderTests(TestCase):
         self.assertEqual(recorder.status, "REC 0:00 video.mkv")
         os.rmdir(self.folder)
         self.give(recorder, 1)
-        self.assertRegex(self.problems.pop(), "^the recording has ended: .*No such file")
+        self.assertRegex(self.problems.pop(), "^the recording has ended: .*there is no folder")
         self.give(recorder, 1)
         recorder.stop()
         self.assertEqual((recorder.status, self.ends, self.problems), ("", [], []))
+
+    def test_change(self) -> None:
+        """When the size of the pictures or the camera changes, the recording goes on in a file beside the first."""
+        recorder = self.recorder(self.path)
+        for frame in (
+            gray(50, 0, captured=0.0),
+            stamp(encode_jpeg(np.zeros((10, 20, 3), np.uint8)), "other", 1, 1.0),
+            stamp(encode_jpeg(np.zeros((10, 20, 3), np.uint8)), "other", 2, 2.0),
+            stamp(encode_jpeg(np.zeros((20, 40, 3), np.uint8)), "other", 3, 3.0),
+            stamp(encode_jpeg(np.zeros((10, 20, 3), np.uint8)), "other", 4, 4.0, scale=2),
+        ):
+            recorder.frame(frame)
+            self.clock.advance(1)
+        recorder.stop()
+        second, third = (self.path.replace(".mkv", f"-{count}.mkv") for count in (2, 3))
+        self.assertEqual(
+            self.ends,
+            [
+                f"recorded: {self.path}, 1 frames, 0.0 s",
+                f"recording goes on in {second}: the camera changed",
+                f"recorded: {second}, 2 frames, 1.0 s",
+                f"recording goes on in {third}: the size of the pictures changed",
+                f"recorded: {third}, 2 frames, 1.0 s",
+            ],
+        )
+        self.assertEqual((self.problems, times(third)), ([], [0.0, 1.0]))

@@ -117,11 +117,14 @@ def _overlay(value: Any) -> tuple[str, ...]:
 
 
 def _folder(value: Any) -> str:
-    """The absolute path of a folder: twistd may change to another one before it starts."""
-    path = read_text(value)
-    if not path:
-        raise ValueError("'' is not a folder")
-    return os.path.abspath(path)
+    """The absolute path of a folder to write to: twistd may change to another one before it starts."""
+    path = os.path.abspath(read_text(value)) if read_text(value) else ""
+    found = path if os.path.exists(path) else os.path.dirname(path)  # it is made when it is needed
+    if not os.path.isdir(found):
+        raise ValueError(f"{value!r} is not a folder, and cannot be made: name one that exists, or a new one in it")
+    if not os.access(found, os.W_OK | os.X_OK):
+        raise ValueError(f"{found!r} cannot be written to: name another folder, or let this user write to it")
+    return path
 
 
 def _bytes(value: Any) -> int:

@@ -18,6 +18,7 @@ from twistedcam.app.authentication import Authentication, prepare_authentication
 from twistedcam.app.camera_config import CameraConfig
 from twistedcam.app.config import Endpoint, ServerConfig
 from twistedcam.app.listener import Listener
+from twistedcam.app.recorder import CameraRecorder
 from twistedcam.app.runtime import connection_limit
 from twistedcam.capture.service import Capture
 from twistedcam.encodings import ENCODING_JPEG, ENCODINGS, SMALLER
@@ -62,6 +63,7 @@ class Server(MultiService):
         limit = connection_limit(len(config.cameras))
         self._admission = Admission(reactor, config.max_viewers, limit, self._proxies.trusts)
         self._metrics = Metrics(reactor)
+        self._recordings: dict[str, Callable[[], dict[str, Any]]] = {}
         self.cameras = {camera.name: self._add_camera(camera) for camera in config.cameras}
         self._metrics.setServiceParent(self)
         if config.preview:
@@ -90,6 +92,11 @@ class Server(MultiService):
         )
         capture.setServiceParent(self)
         self._metrics.watch_over(capture)
+        if camera.recording is not None:
+            hub = hubs[ENCODING_JPEG]
+            recorder = CameraRecorder(self._reactor, camera.name, hub, camera.recording, now=self._now)
+            recorder.setServiceParent(self)
+            self._recordings[camera.name] = recorder.status
         return capture
 
     def _add_preview(self) -> None:
@@ -143,7 +150,7 @@ class Server(MultiService):
             self._reactor,
             self.cameras,
             self._admission,
-            lambda: status.state(self.cameras, self._now()),
+            lambda: status.state(self.cameras, self._now(), self._recordings),
             self._metrics.render,
         )
         face.setServiceParent(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 
@@ -24,14 +25,22 @@ class FileNames:
 
     def new_path(self, frame: Frame, suffix: str) -> str:
         """A path for C{frame} that ends with C{suffix}."""
-        # Letters of other scripts take up to four bytes, and a name has room for 255.
-        # With a dot the names of devices on Windows would remain: nul.x-1.jpg is nul.
-        camera = "".join(c if c.isalnum() or c == "_" else "-" for c in frame.camera).lstrip("-")
-        camera = camera[:_MAX_CAMERA] or "snapshot"
         at = time.strftime("%Y%m%d-%H%M%S", time.localtime(self._now()))
-        start = os.path.join(self._folder, f"{camera}-{at}")
+        start = os.path.join(self._folder, f"{_stem(frame.camera)}-{at}")
         path, count = f"{start}{suffix}", 1
         while os.path.exists(path):
             count += 1
             path = f"{start}-{count}{suffix}"
         return path
+
+    @staticmethod
+    def pattern(camera: str, suffix: str) -> Callable[[str], object]:
+        """A function that tells whether a name is that of a file for C{camera} that ends with C{suffix}."""
+        return re.compile(rf"{re.escape(_stem(camera))}-\d{{8}}-\d{{6}}(-\d+)?{re.escape(suffix)}").fullmatch
+
+
+def _stem(camera: str) -> str:
+    # Letters of other scripts take up to four bytes, and a name has room for 255.
+    # With a dot the names of devices on Windows would remain: nul.x-1.jpg is nul.
+    stem = "".join(c if c.isalnum() or c == "_" else "-" for c in camera).lstrip("-")
+    return stem[:_MAX_CAMERA] or "snapshot"

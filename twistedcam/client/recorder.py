@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Callable
 
 from twisted.logger import Logger
@@ -10,7 +12,7 @@ from zope.interface import implementer
 from twistedcam.client import overlay
 from twistedcam.frame import Frame
 from twistedcam.interfaces import IOutput
-from twistedcam.recording import Recording, RecordingError
+from twistedcam.recording import Recording, RecordingError, SerialRecording, check_path
 
 log = Logger()
 
@@ -20,8 +22,8 @@ class Recorder:
     """
     Starts and ends recordings, one at a time; with C{path} the first one begins with the first frame.
 
-    C{on_end} is called with one line about each recording that has ended, C{on_problem} with the reason why one cannot
-    begin or go on.
+    C{on_end} is called with one line about each file that is complete, C{on_problem} with the reason why a recording
+    cannot begin or go on. When the camera or the size of its pictures changes, it goes on in a file beside the first.
     """
 
     def __init__(
@@ -35,12 +37,16 @@ class Recorder:
         self._on_end = on_end
         self._on_problem = on_problem
         self._next_path = path
-        self._recording: Recording | None = None
+        self._path = ""
+        self._recording: SerialRecording | None = None
 
     @property
     def status(self) -> str:
         """The line to show while it records, or an empty string."""
-        return "" if self._recording is None else overlay.recording_line(self._recording.path, self._recording.seconds)
+        if self._recording is None:
+            return ""
+        current = self._recording.current
+        return overlay.recording_line(current.path if current else self._path, current.seconds if current else 0.0)
 
     @property
     def is_recording(self) -> bool:
@@ -50,9 +56,12 @@ class Recorder:
     def start(self, path: str) -> None:
         """Record into a new file from now on."""
         try:
-            self._recording = Recording(path, self._monotonic)
+            check_path(path)
         except RecordingError as problem:
             self._on_problem(f"not recorded: {problem}")
+            return
+        self._path = path
+        self._recording = SerialRecording(self._new_path, self._monotonic, self._complete, self._goes_on)
 
     def frame(self, frame: Frame) -> None:
         """Record C{frame}, if there is a recording."""
@@ -76,7 +85,17 @@ class Recorder:
             recording.close()
         except RecordingError as problem:
             self._on_problem(f"the recording has ended: {problem}")
-            return
+
+    def _new_path(self, frame: Frame) -> str:
+        """The path that was given or, once there is a file at it, the next one with a number."""
+        start, suffix = os.path.splitext(self._path)
+        paths = itertools.chain([self._path], (f"{start}-{count}{suffix}" for count in itertools.count(2)))
+        return next(path for path in paths if not os.path.exists(path))
+
+    def _complete(self, recording: Recording) -> None:
         said = f"recorded: {recording.path}, {recording.frames} frames, {recording.seconds:.1f} s"
         log.info("{said}", said=said)
         self._on_end(said)
+
+    def _goes_on(self, path: str, reason: str) -> None:
+        self._on_end(f"recording goes on in {path}: {reason}")

@@ -1,0 +1,214 @@
+"""Recordings by the server: segments, the bound on space, and what goes wrong with disks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from twisted.trial.unittest import TestCase
+from zope.interface.verify import verifyObject
+
+from tests.processes import ProcessTestCase, turn
+from tests.test_recording import times
+from twistedcam.app.camera_config import RecordingConfig
+from twistedcam.app.recorder import RETRY_SECONDS, CameraRecorder
+from twistedcam.codec import encode_jpeg
+from twistedcam.frame import NO_SIGNAL, stamp
+from twistedcam.hub import Hub
+from twistedcam.interfaces import ISink
+from twistedcam.recording import Recording, RecordingError
+from twistedcam.testing import SteppedReactor, SteppedThread
+
+_NOISE = np.random.default_rng(1).integers(0, 255, (96, 128, 3), np.uint8)
+
+
+class RecorderTestCase(TestCase):
+    """A recorder whose thread and clock are stepped."""
+
+    def setUp(self) -> None:
+        self.reactor, self.thread, self.hub = SteppedReactor(), SteppedThread(), Hub()
+        self.folder = os.path.abspath(self.mktemp())
+        self.count = 0
+
+    def start(self, seconds: float = 10.0, keep: int = 10**9) -> CameraRecorder:
+        """A recorder that has been started; files have a length and take a limited space."""
+        config = RecordingConfig(self.folder, seconds, keep)
+        clock = self.reactor.seconds
+        recorder = CameraRecorder(self.reactor, "desk", self.hub, config, lambda: self.thread, clock, clock)
+        verifyObject(ISink, recorder)
+        recorder.startService()
+        return recorder
+
+    def give(self, count: int = 1, size: int = 1, **metadata: Any) -> None:
+        """Frames, a second apart, each written at once."""
+        jpeg = encode_jpeg(np.tile(_NOISE, (size, size, 1)))
+        for _ in range(count):
+            self.hub.publish(stamp(jpeg, "desk", self.count, self.reactor.seconds(), **metadata))
+            self.count += 1
+            self.work()
+            self.reactor.advance(1)
+
+    def work(self) -> None:
+        """Do all that the thread has to do."""
+        while self.thread.step():
+            self.reactor.advance(0)
+
+    def files(self) -> list[str]:
+        """The names of the files, the oldest first."""
+        return sorted(os.listdir(self.folder))
+
+
+class SegmentTests(RecorderTestCase):
+    """The files."""
+
+    def test_segments(self) -> None:
+        """A file ends with the first frame after its length, and each has the true times of its frames."""
+        recorder = self.start(seconds=3)
+        self.assertTrue(self.hub.is_watched)
+        self.give(9)
+        recorder.stopService()
+        self.work()
+        self.assertEqual([times(Path(self.folder, name)) for name in self.files()], [[0, 1, 2, 3], [0, 1, 2, 3], [0]])
+        self.assertFalse(self.hub.is_watched)
+
+    def test_keep(self) -> None:
+        """The oldest files of this camera are deleted, and no others, so that all stay within the bound."""
+        os.mkdir(self.folder)
+        others = ("desk-old.mkv", "door-19700101-000000.mkv", "desk-19700101-000000.mp4")
+        for name in others:
+            Path(self.folder, name).write_bytes(bytes(10**6))
+        old = Path(self.folder, "desk-19700101-000000.mkv")
+        old.write_bytes(bytes(10**6))
+        os.utime(old, (0, 0))
+        recorder = self.start(seconds=2, keep=1_000_000)
+        for _ in range(30):
+            self.give()
+            ours = [name for name in self.files() if name not in others]
+            self.assertLess(sum(Path(self.folder, name).stat().st_size for name in ours), 1_000_000)
+        self.assertFalse(old.exists())
+        self.assertTrue(all(name in self.files() for name in others))
+        recorder.stopService()
+        self.work()
+
+    def test_large(self) -> None:
+        """A file ends early when it takes half of the space."""
+        recorder = self.start(seconds=1000, keep=1_000_000)
+        self.give(30, size=3)
+        self.assertGreater(len(self.files()), 1)
+        recorder.stopService()
+        self.work()
+
+    def test_no_signal(self) -> None:
+        """NO SIGNAL cards are not recorded; the gap in the times remains."""
+        recorder = self.start()
+        self.give(2)
+        self.give(3, state=NO_SIGNAL, reason="gone", since=1.0)
+        self.give(1)
+        recorder.stopService()
+        self.work()
+        self.assertEqual(times(Path(self.folder, self.files()[0])), [0, 1, 5])
+
+    def test_new_size(self) -> None:
+        """When the size of the pictures changes, a new file begins."""
+        recorder = self.start()
+        self.give(2)
+        self.give(2, size=2)
+        recorder.stopService()
+        self.work()
+        self.assertEqual(len(self.files()), 2)
+
+    def test_newest(self) -> None:
+        """While a frame is being written at most one waits, which is the newest."""
+        recorder = self.start()
+        for _ in range(5):
+            self.hub.publish(stamp(encode_jpeg(_NOISE), "desk", self.count, float(self.count)))
+            self.count += 1
+        self.work()
+        recorder.stopService()
+        self.work()
+        self.assertEqual(times(Path(self.folder, self.files()[0])), [0, 4])
+
+
+class ProblemTests(RecorderTestCase):
+    """Disks that cannot be written to."""
+
+    def test_folder_vanishes(self) -> None:
+        """A folder that is gone is made again for the next file."""
+        recorder = self.start(seconds=1)
+        self.give(2)
+        shutil.rmtree(self.folder)
+        self.give(3)
+        self.assertTrue(self.files())
+        recorder.stopService()
+        self.work()
+
+    def test_full(self) -> None:
+        """A full disk is told once, tried again every 30 seconds, leaves no empty files, and is got over."""
+        recorder = self.start()
+        real = Recording.add
+
+        def fail(recording: Recording, frame: object) -> None:
+            real(recording, frame)  # type: ignore[arg-type]
+            recording.frames = 0
+            raise RecordingError("No space left on device")
+
+        with patch.object(Recording, "add", fail):
+            for _ in range(3):
+                self.give()
+                self.assertEqual(recorder.status()["problem"], "No space left on device")
+                self.assertFalse(recorder.may_begin())
+                self.assertEqual(self.files(), [])
+                self.reactor.advance(RETRY_SECONDS)
+        self.give()
+        self.assertEqual(recorder.status()["problem"], "")
+        self.assertEqual(len(self.files()), 1)
+        recorder.stopService()
+        self.work()
+
+    def test_unforeseen(self) -> None:
+        """An error of another kind ends the file, not the recording; it is logged with its traceback."""
+        recorder = self.start()
+        with patch.object(Recording, "add", side_effect=KeyError("x")):
+            self.give()
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.reactor.advance(RETRY_SECONDS)
+        self.give()
+        self.assertEqual(recorder.status()["problem"], "")
+        recorder.stopService()
+        self.work()
+
+    def test_hanging_disk(self) -> None:
+        """A disk that hangs keeps the server from stopping for three seconds only."""
+        recorder = self.start()
+        self.hub.publish(stamp(encode_jpeg(_NOISE), "desk", 0, 0.0))
+        stopped = recorder.stopService()
+        self.assertNoResult(stopped)
+        self.reactor.advance(3)
+        self.successResultOf(stopped)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_never_started(self) -> None:
+        """A recorder that was never started can be stopped."""
+        config = RecordingConfig(self.folder, 1, 1)
+        self.successResultOf(CameraRecorder(self.reactor, "desk", self.hub, config).stopService())
+
+
+class ProcessTests(ProcessTestCase):
+    """The server as people start it."""
+
+    async def test_record(self) -> None:
+        """Nobody watches, and files are written that can be played, also the last one after SIGTERM."""
+        server = self.serve("--camera", "desk=test,record=clips,record-segment=1")
+        await server.said("desk: live")
+        folder = Path(self.folder, "clips")
+        while not folder.is_dir() or len(list(folder.iterdir())) < 2:
+            await turn()
+        server.signal("TERM")
+        await server.ended
+        for path in folder.iterdir():
+            self.assertGreater(len(times(path)), 0)
+        self.assertNotIn("Traceback", server.output)

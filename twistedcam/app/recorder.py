@@ -1,0 +1,197 @@
+"""The server's recordings of a camera: in segments, within a bound on space, also while nobody watches."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twistedcam.app.camera_config import RecordingConfig
+from twistedcam.client.filenames import FileNames
+from twistedcam.frame import LIVE, Frame
+from twistedcam.hub import Hub, Outlet
+from twistedcam.interfaces import ISink
+from twistedcam.recording import SUFFIX, Recording, RecordingError, SerialRecording
+from twistedcam.threads import DaemonThread
+
+log = Logger()
+
+RETRY_SECONDS = 30.0
+_FINISH_SECONDS = 3.0
+VIEWER = "recording"  # its name among the viewers
+
+
+class Segments:
+    """
+    The recorded files of one camera in a folder: the oldest are deleted, so that all take at most C{keep_bytes}.
+
+    Used in one thread. Raises L{RecordingError}. Only files whose names are those of this camera's recordings are
+    counted and deleted.
+    """
+
+    def __init__(
+        self, config: RecordingConfig, camera: str, now: Callable[[], float], clock: Callable[[], float]
+    ) -> None:
+        self._folder = config.folder
+        self._keep_bytes = config.keep_bytes
+        self._names = FileNames(config.folder, now)
+        self._is_ours = self._names.pattern(camera, SUFFIX)
+        self._others: dict[str, int] = {}  # the sizes of the complete files by their paths, the oldest first
+        # Two files always fit: the oldest can go while the next one is written.
+        self._files = SerialRecording(
+            self._new_path, clock, seconds=config.segment_seconds, size=config.keep_bytes // 2
+        )
+
+    @property
+    def current(self) -> Recording | None:
+        """The file that is being written."""
+        return self._files.current
+
+    def add(self, frame: Frame) -> None:
+        """Write C{frame}, and delete what is too much."""
+        self._files.add(frame)
+        self._make_room()
+
+    def close(self) -> None:
+        """Finish the last file."""
+        self._files.close()
+
+    def _new_path(self, frame: Frame) -> str:
+        try:
+            os.makedirs(self._folder, exist_ok=True)
+            found = [entry for entry in os.scandir(self._folder) if self._is_ours(entry.name) and entry.is_file()]
+            # Names have the local time, which is set back once a year.
+            found.sort(key=lambda entry: entry.stat().st_mtime)
+            self._others = {entry.path: entry.stat().st_size for entry in found}
+        except OSError as error:
+            raise RecordingError(f"{self._folder}: {error.strerror}") from None
+        return self._names.new_path(frame, SUFFIX)
+
+    def _make_room(self) -> None:
+        written = self.current.bytes if self.current is not None else 0
+        while self._others and sum(self._others.values()) + written > self._keep_bytes:
+            oldest = next(iter(self._others))
+            del self._others[oldest]
+            try:
+                os.unlink(oldest)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise RecordingError(f"{oldest}: it cannot be deleted to make room: {error.strerror}") from None
+
+
+@implementer(ISink)
+class CameraRecorder(Service):
+    """
+    Records the live pictures of a hub, which keeps its camera on.
+
+    Files are written in a thread; while one frame is written at most one waits. After a problem it tries again every 30
+    seconds. C{monotonic} and C{now} are the clocks of the recordings, in seconds.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        camera: str,
+        hub: Hub,
+        config: RecordingConfig,
+        make_thread: Callable[[], Any] = DaemonThread,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reactor = reactor
+        self._camera = camera
+        self._hub = hub
+        self._config = config
+        self._make_thread = make_thread
+        self._clocks = (now, monotonic)
+        self._thread: Any = None
+        self._outlet: Outlet | None = None
+        self._segments: Segments | None = None
+        self._is_busy = False
+        self._retry: IDelayedCall | None = None
+        self.problem = ""
+
+    def startService(self) -> None:
+        """Record from now on."""
+        super().startService()
+        self._thread = self._make_thread()
+        self._segments = Segments(self._config, self._camera, *self._clocks)
+        self._outlet = self._hub.attach(self, VIEWER)
+
+    def stopService(self) -> Deferred[Any]:
+        """Finish the last file, for at most three seconds."""
+        super().stopService()
+        if self._outlet is not None:
+            self._hub.detach(self._outlet)
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
+        segments, thread = self._segments, self._thread
+        self._outlet = self._segments = None
+        if segments is None:
+            return succeed(None)
+        finished = self._in_thread(segments.close)
+        finished.addTimeout(_FINISH_SECONDS, self._reactor)
+        return finished.addErrback(self._not_finished).addBoth(lambda _: thread.stop())
+
+    def status(self) -> dict[str, Any]:
+        """The name and bytes of the file that is written, and the present problem, for reports."""
+        current = self._segments.current if self._segments is not None else None
+        return {
+            "file": os.path.basename(current.path) if current is not None else None,
+            "bytes": current.bytes if current is not None else 0,
+            "problem": self.problem,
+        }
+
+    def may_begin(self) -> bool:
+        """Whether no frame is being written, and there was no problem just now."""
+        return not self._is_busy and self._retry is None
+
+    def begin(self, frame: Frame) -> None:
+        """Write C{frame}, unless it is a NO SIGNAL card."""
+        if frame.state != LIVE or self._segments is None:
+            return
+        self._is_busy = True
+        self._in_thread(self._segments.add, frame).addCallbacks(self._written, self._failed)
+
+    def _in_thread(self, function: Callable[..., None], *args: Any) -> Deferred[None]:
+        return deferToThreadPool(self._reactor, self._thread, function, *args)
+
+    def _written(self, _: None) -> None:
+        self._is_busy = False
+        if self.problem:
+            log.info("{camera}: recording again", camera=self._camera)
+            self.problem = ""
+        self._resume()
+
+    def _failed(self, failure: Failure) -> None:
+        self._is_busy = False
+        problem = failure.getErrorMessage()
+        if failure.check(RecordingError) is None:
+            log.failure("{camera}: the recording failed unexpectedly", failure, camera=self._camera)
+        elif problem != self.problem:
+            line = "{camera}: not recorded: {problem}; trying again every {seconds:.0f} s"
+            log.warn(line, camera=self._camera, problem=problem, seconds=RETRY_SECONDS)
+        self.problem = problem
+        if self.running:
+            self._retry = self._reactor.callLater(RETRY_SECONDS, self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._resume()
+
+    def _resume(self) -> None:
+        if self._outlet is not None:
+            self._outlet.resume()
+
+    def _not_finished(self, failure: Failure) -> None:
+        log.warn("{camera}: the last recording is not finished: {problem}", camera=self._camera, problem=failure.value)
