@@ -276,16 +276,15 @@ class CameraTests(OutputTestCase):
     async def test_planted(self) -> None:
         """No output has a secret of a camera's URL, wherever in it that is, and however its server answers."""
         answers = {"ends": _HTTP_OK, "garbage": b"\0garbage\xff" * 500, "login": _UNAUTHORIZED, "refuses": None}
-        ports = {kind: await self.answering(answer) for kind, answer in answers.items()}
-        for scheme in ("http", "rtsp"):
-            cameras = []
-            for kind, port in ports.items():
-                cameras += [
+        for kind, answer in answers.items():
+            scheme, port = "rtsp" if kind in ("garbage", "refuses") else "http", await self.answering(answer)
+            server = await self.look_at(
+                [
                     f"{kind}-1={scheme}://me:{SECRET}@127.0.0.1:{port}/live",
                     f"{kind}-2={scheme}://127.0.0.1:{port}/live?token={SECRET}",
                     f"{kind}-3={scheme}://127.0.0.1:{port}/{SECRET}/live.mjpg",
                 ]
-            server = await self.look_at(cameras)
+            )
             self.assertEqual(server.output.count("the command line has a password of"), 1)
 
     async def test_hidden_from_the_process_list(self) -> None:
@@ -326,13 +325,13 @@ class CameraTests(OutputTestCase):
         told = json.loads(await deferToThread(get, web, "/state"))
         names = [camera["name"] for camera in told["cameras"]]
         viewers = [
-            self.twistd("camstream-client", "--port", str(wire), "--headless", "--camera", name)
-            for name in (names[0], names[-1])
+            self.twistd("camstream-client", "--port", str(wire), "--headless", "--camera", name) for name in names
         ]
-        paths = [f"/snapshot?camera={quote(name)}" for name in names]
-        shown = "".join(await gatherResults([deferToThread(get, web, path, "latin-1") for path in paths]))
-        await gatherResults([server.said(f"{re.escape(name)}: no signal: ") for name in names])
-        await gatherResults([viewer.said("connected to") for viewer in viewers])
+        shown = ""
+        for name, viewer in zip(names, viewers, strict=True):
+            await server.said(f"{re.escape(name)}: no signal: ")
+            await viewer.said("connected to")
+            shown += await deferToThread(get, web, f"/snapshot?camera={quote(name)}", "latin-1")
         for path in ("/state", "/metrics", "/"):
             shown += await deferToThread(get, web, path)
         for running in (*viewers, server):
