@@ -128,6 +128,7 @@ class RefusedTests(SourceTestCase):
             ("missing.mp4", "no video file 'missing.mp4': name a file that exists, a number (0), a /dev/videoN"),
             ("a=missing.mp4", "no video file 'missing.mp4'"),
             ("no/folder/*.jpg", "no video file"),
+            ("front door=0", "no camera can be called so: a name has letters, digits, dots, _ and -"),
             ("pipe", "'pipe' is neither a regular file nor a folder"),
             (__file__, "is not a video, or damaged"),
             ("", "there is no source: write 0"),
@@ -218,7 +219,7 @@ class FileTests(SourceTestCase):
         os.mkfifo("pipe")
         for path, message in (
             ("missing", "the file 'missing' cannot be read: No such file or directory"),
-            ("", "the file '' cannot be read: No such file"),
+            ("", "there is no file after @: write @FILE"),
             (".", "'.' is not a regular file: write @FILE"),
             ("pipe", "'pipe' is not a regular file"),
             ("/dev/zero", "'/dev/zero' is not a regular file"),

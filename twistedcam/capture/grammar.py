@@ -105,6 +105,8 @@ def read_source_file(path: str) -> str:
 
 
 def _read(path: str) -> str:
+    if not path:
+        raise CameraError("there is no file after @: write @FILE, with a source in the file's first line")
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # reading a pipe could block forever
             raise CameraError(f"{path!r} is not a regular file: write @FILE, with a source in the file's first line")

@@ -141,6 +141,10 @@ def _missing(path: str) -> Source:
     folder = os.path.dirname(path)
     if is_pattern(path) and os.path.isdir(folder or "."):
         return Source(os.path.basename(os.path.abspath(folder)) or PICTURES, PICTURES, _path_target(path))
+    if re.match(r"[^=/.]*[^\w=/.-][^=/.]*=", path):
+        raise CameraError(
+            "no camera can be called so: a name has letters, digits, dots, _ and - only, write front-door=0"
+        )
     # A URL without its scheme may have a password.
     shown = (
         "of this name, which is not shown as it may contain a password" if re.search("[@?]|//", path) else repr(path)
