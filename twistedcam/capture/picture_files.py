@@ -9,11 +9,13 @@ from collections.abc import Iterator
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2")
 _COUNTER = re.compile(r"%0?\d*d")
+# Brackets alone may be part of a name, or of a URL that is wrong.
+_PATTERN = re.compile(rf"[*?]|{_COUNTER.pattern}|\[.+\].*\.\w+\Z")
 
 
 def is_pattern(text: str) -> bool:
     """Whether C{text} is a pattern of file names, such as C{shots/*.jpg} or C{img%03d.png}."""
-    return glob.has_magic(text) or _COUNTER.search(text) is not None
+    return _PATTERN.search(text) is not None
 
 
 def find(text: str) -> list[str]:
