@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cv2
+import imutils
 import numpy as np
 from twisted.trial.unittest import TestCase
 
@@ -150,6 +152,20 @@ class EncodeTests(TestCase):
         self.assertEqual((list(picture.payloads), picture.width), (["jpeg/2"], 65536))
         self.assertIn("65536 x 2", picture.problem)
         self.assertRaisesRegex(CodecError, "65536 x 2", encode, image, [ENCODING_JPEG], Settings(0))
+
+    def test_encoding_that_fails(self) -> None:
+        """Whatever is raised while a smaller picture is made, the others are served."""
+        resized = imutils.resize
+
+        def fail(image: codec.Image, width: int) -> codec.Image:
+            if width == 16:
+                raise cv2.error("no memory")
+            return resized(image, width=width)  # type: ignore[no-any-return]
+
+        self.patch(imutils, "resize", fail)
+        picture = encode(IMAGE, ENCODINGS, Settings())
+        self.assertEqual(set(ENCODINGS) - set(picture.payloads), {"jpeg/4"})
+        self.assertEqual(picture.problem, "error: no memory")
 
     def test_own_jpeg_that_cannot_be_decoded(self) -> None:
         """A viewer of small pictures does not keep the others from a camera's own JPEG."""

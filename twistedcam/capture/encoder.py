@@ -9,6 +9,7 @@ import imutils
 
 from twistedcam import codec
 from twistedcam.capture.adjust import turn, write_lines
+from twistedcam.capture.reasons import reason
 from twistedcam.codec import CodecError, Image
 from twistedcam.encodings import DIVISORS, ENCODING_JPEG, ENCODING_PICKLE
 from twistedcam.frame import LIVE, Frame, stamp
@@ -85,6 +86,8 @@ def encode(
         jpeg = codec.complete(picture)
         if not (settings.rotate or settings.flip or lines):
             return _keep_jpeg(jpeg, encodings, settings)
+        # Not turned without loss: no maintained package with wheels has libjpeg's transform. Not by EXIF: some viewers
+        # ignore it.
         picture = codec.decode(Frame.from_jpeg(jpeg))
     image = _shrink(turn(codec.as_bgr(picture), settings.rotate, settings.flip), settings.width)
     if lines:  # after it was made smaller, so that they are readable
@@ -117,8 +120,8 @@ def _encode_each(encodings: Sequence[str], image: Image, settings: Settings) -> 
     for encoding in encodings:
         try:
             payloads[encoding] = _encode_as(encoding, image, settings)
-        except CodecError as error:
-            problem = str(error)
+        except Exception as error:  # OpenCV raises errors of its own, and the other encodings can still be had
+            problem = reason(error)
     return payloads, problem
 
 
