@@ -20,6 +20,7 @@ _LAYERS = (
         "codec",
         "pickles",
         "frame",
+        "filenames",
         "encodings",
         "rates",
         "net",

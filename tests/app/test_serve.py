@@ -73,7 +73,7 @@ class KeywordTests(TestCase):
             "stall": 9.5,
             "format": None,
             "control": [],
-            "record": "clips",
+            "record": None,
             "record_segment": 60,
             "record_keep": "1G",
             "fps": 10,

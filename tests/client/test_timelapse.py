@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from tests.client.fakes import gray
-from twistedcam.client.filenames import FileNames
 from twistedcam.client.timelapse import TimeLapse
+from twistedcam.filenames import FileNames
 from twistedcam.frame import NO_SIGNAL, Frame
 from twistedcam.interfaces import IOutput
 

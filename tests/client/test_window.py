@@ -10,9 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from tests.client.fakes import PromptThread, gray
-from twistedcam.client.filenames import FileNames
 from twistedcam.client.window import Window
 from twistedcam.codec import encode_jpeg
+from twistedcam.filenames import FileNames
 from twistedcam.frame import Frame
 from twistedcam.interfaces import IDisplay, IOutput
 from twistedcam.testing import RecordingDisplay, SteppedReactor, SteppedThread

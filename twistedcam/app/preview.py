@@ -11,8 +11,8 @@ from zope.interface import implementer
 
 from twistedcam.app.listener import StartError
 from twistedcam.client.display import DisplayError, OpenCVDisplay, check_display
-from twistedcam.client.filenames import FileNames
 from twistedcam.client.window import Window
+from twistedcam.filenames import FileNames
 from twistedcam.frame import Frame
 from twistedcam.hub import Hub, Outlet
 from twistedcam.interfaces import IDisplay, ISink

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twistedcam.app.camera_config import RecordingConfig
-from twistedcam.client.filenames import FileNames
+from twistedcam.filenames import FileNames
 from twistedcam.frame import LIVE, Frame
 from twistedcam.hub import Hub, Outlet
 from twistedcam.interfaces import ISink

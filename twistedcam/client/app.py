@@ -13,13 +13,13 @@ from twistedcam import recording
 from twistedcam.client import overlay
 from twistedcam.client.config import ClientConfig
 from twistedcam.client.connector import Connector
-from twistedcam.client.filenames import FileNames
 from twistedcam.client.recorder import Recorder
 from twistedcam.client.report import Report
 from twistedcam.client.session import Session
 from twistedcam.client.snapshot import Snapshot
 from twistedcam.client.timelapse import TimeLapse
 from twistedcam.client.window import Window
+from twistedcam.filenames import FileNames
 from twistedcam.frame import Frame
 from twistedcam.interfaces import IDisplay, IOutput
 from twistedcam.threads import DaemonThread

@@ -8,8 +8,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twistedcam.client import snapshot
-from twistedcam.client.filenames import FileNames
 from twistedcam.client.snapshot import SnapshotError
+from twistedcam.filenames import FileNames
 from twistedcam.frame import LIVE, Frame
 from twistedcam.interfaces import IOutput
 from twistedcam.rates import RateLimit

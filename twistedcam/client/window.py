@@ -18,9 +18,9 @@ from zope.interface import implementer
 from twistedcam import codec
 from twistedcam.client import snapshot
 from twistedcam.client.display import enlarged, reduced, with_lines, with_notice
-from twistedcam.client.filenames import FileNames
 from twistedcam.client.snapshot import SnapshotError
 from twistedcam.codec import Image
+from twistedcam.filenames import FileNames
 from twistedcam.frame import Frame
 from twistedcam.interfaces import IDisplay, IOutput
 from twistedcam.text import printable

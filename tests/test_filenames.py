@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twistedcam.client.filenames import FileNames
+from twistedcam.filenames import FileNames
 from twistedcam.frame import Frame
 
 

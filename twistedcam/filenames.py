@@ -1,4 +1,4 @@
-"""Names for the files that a viewer writes."""
+"""Names for the files that are written of a camera."""
 
 from __future__ import annotations
 
