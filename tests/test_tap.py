@@ -133,7 +133,7 @@ class ImportTests(ProcessTestCase):
     """What the command imports."""
 
     async def test_no_viewer(self) -> None:
-        """A server without a preview imports nothing of the viewer, and no reactor before its options are parsed."""
+        """A server without a preview imports nothing of the viewer, no PyAV, and no reactor before it has its options."""
         script = self.script(
             "import sys\n"
             "from twistedcam import tap\n"
@@ -142,6 +142,7 @@ class ImportTests(ProcessTestCase):
             "options.parseOptions(['--camera', 'test'])\n"
             "tap.makeService(options)\n"
             "print('viewer', [name for name in sys.modules if name.startswith('twistedcam.client')])\n"
+            "print('PyAV', 'av' in sys.modules)\n"
         )
         self.assertEqual(await script.ended, 0, script.output)
-        self.assertEqual(script.output, "reactor before False\nviewer []\n")
+        self.assertEqual(script.output, "reactor before False\nviewer []\nPyAV False\n")

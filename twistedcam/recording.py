@@ -14,7 +14,6 @@ from twistedcam import codec
 from twistedcam.codec import CodecError
 from twistedcam.errors import TwistedcamError
 from twistedcam.frame import Frame
-from twistedcam.libav import av
 from twistedcam.text import printable
 
 # OpenCV's writer encodes each picture again, at a constant rate. Matroska takes the
@@ -60,6 +59,7 @@ class Recording:
         self.frames = self.bytes = 0
         self._monotonic = monotonic
         self._by_capture = by_capture
+        self._av: Any = None
         self._container: Any = None
         self._stream: Any = None
         self._last_captured: float | None = None
@@ -77,7 +77,7 @@ class Recording:
             jpeg = codec.as_jpeg(frame)
             if self._container is None:
                 self._open(frame)
-            packet = av.Packet(jpeg)
+            packet = self._av.Packet(jpeg)
             packet.stream, packet.time_base, packet.is_keyframe = self._stream, _MILLISECOND, True
             packet.pts = packet.dts = self._next_time(frame)
             self._container.mux(packet)
@@ -99,6 +99,9 @@ class Recording:
             raise RecordingError(f"{self.path}: {_reason(error)}") from None
 
     def _open(self, frame: Frame) -> None:
+        from twistedcam.libav import av  # which takes a tenth of a second, and most viewers record nothing
+
+        self._av = av
         self._container = av.open(self.path, "w", format="matroska", options=_CLUSTER)
         self._stream = self._container.add_stream("mjpeg")
         # Otherwise PyAV declares 24 fps, at which players that trust it play the frames.

@@ -11,7 +11,6 @@ from functools import partial
 from urllib.parse import unquote
 
 from twistedcam.capture.cards import TestCard
-from twistedcam.capture.clips import open_clip, open_pictures
 from twistedcam.capture.confidential import ConfidentialCamera
 from twistedcam.capture.grammar import exists, read_source_file, split
 from twistedcam.capture.mode import Mode
@@ -163,12 +162,25 @@ def _path_target(path: str) -> Target:
     return plain_target(os.path.abspath(path), path)
 
 
+# PyAV takes a tenth of a second and 17 MB to import, which a server with devices only does without.
+def _open_clip(target: Target, mode: Mode) -> ICamera:
+    from twistedcam.capture.clips import open_clip
+
+    return open_clip(target, mode)
+
+
+def _open_pictures(target: Target, mode: Mode) -> ICamera:
+    from twistedcam.capture.clips import open_pictures
+
+    return open_pictures(target, mode)
+
+
 _OPENERS: dict[str, Callable[[Target, Mode], ICamera]] = {
     DEVICE: lambda target, mode: open_device(target.reveal(), mode),
-    FILE: open_clip,
-    PICTURES: open_pictures,
+    FILE: _open_clip,
+    PICTURES: _open_pictures,
     PLUGIN: lambda target, mode: open_plugin(target.reveal(), mode),
     SCREEN: open_screen,
     TEST_CARD: lambda target, mode: TestCard(),
-    URL: open_clip,
+    URL: _open_clip,
 }
