@@ -133,7 +133,7 @@ class ImportTests(ProcessTestCase):
     """What the command imports."""
 
     async def test_no_viewer(self) -> None:
-        """A server without a preview imports nothing of the viewer, no PyAV, and no reactor before it has its options."""
+        """Without a preview nothing of the viewer is imported, no PyAV, and no reactor before the options are parsed."""
         script = self.script(
             "import sys\n"
             "from twistedcam import tap\n"
