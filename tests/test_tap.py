@@ -133,7 +133,7 @@ class ImportTests(ProcessTestCase):
     """What the command imports."""
 
     async def test_no_viewer(self) -> None:
-        """Without a preview nothing of the viewer is imported, no PyAV, and no reactor before the options are parsed."""
+        """Without a preview no viewer is imported, nor PyAV, nor a reactor before the options are parsed."""
         script = self.script(
             "import sys\n"
             "from twistedcam import tap\n"
