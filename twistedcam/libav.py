@@ -8,5 +8,6 @@ from __future__ import annotations
 
 import cv2  # isort: skip
 import av  # isort: skip
+from av.video.reformatter import VideoReformatter  # isort: skip
 
-__all__ = ["av", "cv2"]
+__all__ = ["VideoReformatter", "av", "cv2"]

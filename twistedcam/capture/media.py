@@ -17,7 +17,7 @@ from twistedcam.capture.mode import Mode
 from twistedcam.capture.target import Target
 from twistedcam.codec import MAX_PIXELS, Image
 from twistedcam.errors import BrokenPictureError, CameraError
-from twistedcam.libav import av
+from twistedcam.libav import VideoReformatter, av
 
 _OPEN_SECONDS = 5.0
 _DEFAULT_SECONDS = 1 / 25  # of a picture, where nothing is known
@@ -62,6 +62,7 @@ class Media:
         self._container = self._guarded(self._open, _OPEN_SECONDS)
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._next_time = 0.0
+        self._reformatter = VideoReformatter()  # one for all pictures: it takes longer to prepare than to use
         self._peeked: list[Picture] = []
         self.label = str(target)
         self.waited = 0.0  # seconds for which the last picture was waited for
@@ -105,7 +106,7 @@ class Media:
             # Converting to the final size at once takes half the time of converting all pixels first.
             width, height = largest, max(1, round(height * largest / width))
         try:
-            image = frame.reformat(width, height, format="bgr24", interpolation=_AREA).to_ndarray()
+            image = self._reformatter.reformat(frame, width, height, "bgr24", interpolation=_AREA).to_ndarray()
             return _upright(cast(Image, image), frame)
         except (av.FFmpegError, ValueError) as error:
             raise BrokenPictureError(
