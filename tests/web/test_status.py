@@ -40,6 +40,13 @@ class StateTests(SynchronousTestCase):
         camera.is_stored = True
         self.assertIs(state({"clip": camera}, 0.0)["cameras"][0]["stored"], True)
 
+    def test_recording(self) -> None:
+        """A camera that is recorded has the state of its recording, and any other has none."""
+        cameras = {name: FakeStatus(name) for name in ("desk", "door")}
+        recording = {"file": "desk-20260101-000000.mkv", "bytes": 7, "problem": ""}
+        desk, door = state(cameras, 0.0, {"desk": lambda: recording})["cameras"]
+        self.assertEqual((desk["recording"], door["recording"]), (recording, None))
+
     def test_viewers(self) -> None:
         """Each viewer is reported with its encoding, frames and bytes, even before it is sent anything."""
         camera = FakeStatus("desk")

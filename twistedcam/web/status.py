@@ -32,9 +32,7 @@ def state(
     return {
         "clock": now,
         "versions": VERSIONS,
-        "cameras": [
-            _camera(camera, now) | {"recording": _recording(camera, recordings)} for camera in cameras.values()
-        ],
+        "cameras": [_camera(camera, now) | _recording(camera, recordings) for camera in cameras.values()],
     }
 
 
