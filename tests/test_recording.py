@@ -131,7 +131,7 @@ class RecordingTests(TestCase):
         for path, why in (
             (self.path, "exists already"),
             (os.path.join(folder, "video.mp4"), "end with .mkv"),
-            (os.path.join(folder, "gone", "video.mkv"), "no folder"),
+            (os.path.join(folder, "gone", "video.mkv"), "no such folder"),
         ):
             self.assertRaisesRegex(RecordingError, why, recording.check_path, path)
         self.assertEqual(Path(self.path).read_bytes(), b"kept")

@@ -27,22 +27,27 @@ _LARGEST_JITTER_SECONDS = 5.0
 
 
 class RecordingError(TwistedcamError):
-    """A recording cannot begin or go on; the text says why."""
+    """A recording cannot begin or go on; C{reason} says why without naming the file, as the text does."""
+
+    def __init__(self, reason: str, path: str = "") -> None:
+        super().__init__(f"{printable(path)}: {reason}" if path else reason)
+        self.reason = reason
 
 
 def check_path(path: str) -> None:
     """Raise L{RecordingError} if C{path} cannot be a recording, before there is a frame to lose."""
     folder = os.path.dirname(path) or "."
     if not path.lower().endswith(SUFFIX):
-        raise RecordingError(f"{path}: recordings are Matroska files, let the name end with {SUFFIX}")
+        raise RecordingError(f"recordings are Matroska files, let the name end with {SUFFIX}", path)
     if os.path.exists(path):
-        raise RecordingError(f"{path}: this file exists already, name another one")
+        raise RecordingError("this file exists already, name another one", path)
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise RecordingError(f"{path}: there is no folder {folder}, or it is not writable")
+        raise RecordingError("there is no such folder, or it is not writable", path)
 
 
 def _reason(error: Exception) -> str:
-    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else printable(str(error))
+    # PyAV's errors, of which only some are OSErrors, have a strerror too; their text quotes the path.
+    return printable(str(getattr(error, "strerror", None) or error or type(error).__name__))
 
 
 class Recording:
@@ -62,6 +67,7 @@ class Recording:
         self._av: Any = None
         self._container: Any = None
         self._stream: Any = None
+        self._is_created = False
         self._last_captured: float | None = None
         self._last_arrival = 0.0
         self._milliseconds = 0
@@ -84,8 +90,8 @@ class Recording:
         except CodecError:
             return
         except Exception as error:  # PyAV's own are OSErrors, ValueErrors and more
-            self._container = None
-            raise RecordingError(f"{self.path}: {_reason(error)}") from None
+            self._abandon()
+            raise RecordingError(_reason(error), self.path) from None
         self.frames += 1
         self.bytes += len(jpeg) + _OVERHEAD_BYTES
 
@@ -96,12 +102,22 @@ class Recording:
             if container is not None:
                 container.close()
         except Exception as error:
-            raise RecordingError(f"{self.path}: {_reason(error)}") from None
+            raise RecordingError(_reason(error), self.path) from None
+
+    def _abandon(self) -> None:
+        """Finish the file as far as possible; leave no empty one behind, or there would be one for each attempt."""
+        with contextlib.suppress(Exception):
+            self.close()
+        if self._is_created and not self.frames:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
 
     def _open(self, frame: Frame) -> None:
         from twistedcam.libav import av  # which takes a tenth of a second, and most viewers record nothing
 
         self._av = av
+        with open(self.path, "xb"):  # fails if another process has made this file meanwhile; PyAV overwrites it
+            self._is_created = True
         self._container = av.open(self.path, "w", format="matroska", options=_CLUSTER)
         self._stream = self._container.add_stream("mjpeg")
         # Otherwise PyAV declares 24 fps, at which players that trust it play the frames.
@@ -160,16 +176,9 @@ class SerialRecording:
                 self._begin(frame, reason)
             assert self.current is not None
             self.current.add(frame)
-        except RecordingError:
-            self._give_up()
+        except Exception:
+            self.current = None
             raise
-
-    def _give_up(self) -> None:
-        """Leave no empty file behind, or there would be one for each attempt."""
-        failed, self.current = self.current, None
-        if failed is not None and not failed.frames:
-            with contextlib.suppress(OSError):
-                os.unlink(failed.path)
 
     def close(self) -> None:
         """Finish the last file. Raises L{RecordingError}."""

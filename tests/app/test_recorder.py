@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
@@ -20,7 +22,7 @@ from twistedcam.codec import encode_jpeg
 from twistedcam.frame import NO_SIGNAL, stamp
 from twistedcam.hub import Hub
 from twistedcam.interfaces import ISink
-from twistedcam.recording import Recording, RecordingError
+from twistedcam.recording import Recording
 from twistedcam.testing import SteppedReactor, SteppedThread
 
 _NOISE = np.random.default_rng(1).integers(0, 255, (96, 128, 3), np.uint8)
@@ -149,20 +151,16 @@ class ProblemTests(RecorderTestCase):
     def test_full(self) -> None:
         """A full disk is told once, tried again every 30 seconds, leaves no empty files, and is got over."""
         recorder = self.start()
-        real = Recording.add
-
-        def fail(recording: Recording, frame: object) -> None:
-            real(recording, frame)  # type: ignore[arg-type]
-            recording.frames = 0
-            raise RecordingError("No space left on device")
-
-        with patch.object(Recording, "add", fail):
+        full = OSError(errno.ENOSPC, "No space left on device", self.folder)
+        with capturedLogs() as logs, patch.object(Recording, "_next_time", side_effect=full):
             for _ in range(3):
                 self.give()
                 self.assertEqual(recorder.status()["problem"], "No space left on device")
                 self.assertFalse(recorder.may_begin())
                 self.assertEqual(self.files(), [])
                 self.reactor.advance(RETRY_SECONDS)
+        (line,) = [formatEvent(event) for event in logs]
+        self.assertRegex(line, "^desk: not recorded: /.*: No space left on device; trying again every 30 s$")
         self.give()
         self.assertEqual(recorder.status()["problem"], "")
         self.assertEqual(len(self.files()), 1)
@@ -199,6 +197,19 @@ class ProblemTests(RecorderTestCase):
 
 class ProcessTests(ProcessTestCase):
     """The server as people start it."""
+
+    async def test_disk_full(self) -> None:
+        """A file that cannot grow ends in one line; what it has can be played, and viewers go on."""
+        words = ("camstream", "--camera", "desk=test", "--record", "clips", "--listen", "unix:camera")
+        server = self.start("twistd", "-n", *words, shell="ulimit -f 200")
+        await server.said("desk: not recorded: .*File too large; trying again")
+        (path,) = Path(self.folder, "clips").iterdir()
+        self.assertGreater(len(times(path)), 5)
+        self.assertEqual(await self.watch("--frames", "10").ended, 0)
+        server.signal("TERM")
+        await server.ended
+        self.assertEqual(server.output.count("not recorded"), 1)
+        self.assertNotIn("Traceback", server.output)
 
     async def test_record(self) -> None:
         """Nobody watches, and files are written that can be played, also the last one after SIGTERM."""

@@ -73,7 +73,7 @@ class Segments:
             found.sort(key=lambda entry: entry.stat().st_mtime)
             self._others = {entry.path: entry.stat().st_size for entry in found}
         except OSError as error:
-            raise RecordingError(f"{self._folder}: {error.strerror}") from None
+            raise RecordingError(str(error.strerror), self._folder) from None
         return self._names.new_path(frame, SUFFIX)
 
     def _make_room(self) -> None:
@@ -86,7 +86,7 @@ class Segments:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                raise RecordingError(f"{oldest}: it cannot be deleted to make room: {error.strerror}") from None
+                raise RecordingError(f"an old recording cannot be deleted: {error.strerror}", oldest) from None
 
 
 @implementer(ISink)
@@ -175,15 +175,21 @@ class CameraRecorder(Service):
 
     def _failed(self, failure: Failure) -> None:
         self._is_busy = False
-        problem = failure.getErrorMessage()
-        if failure.check(RecordingError) is None:
-            log.failure("{camera}: the recording failed unexpectedly", failure, camera=self._camera)
-        elif problem != self.problem:
-            line = "{camera}: not recorded: {problem}; trying again every {seconds:.0f} s"
-            log.warn(line, camera=self._camera, problem=problem, seconds=RETRY_SECONDS)
-        self.problem = problem
+        error = failure.value
+        # Without the path: each attempt has another one, and reports are not to show it.
+        problem = error.reason if isinstance(error, RecordingError) else f"unexpected error: {type(error).__name__}"
+        if problem != self.problem:
+            self.problem = problem
+            self._log_problem(failure)
         if self.running:
             self._retry = self._reactor.callLater(RETRY_SECONDS, self._try_again)
+
+    def _log_problem(self, failure: Failure) -> None:
+        if failure.check(RecordingError):
+            line = "{camera}: not recorded: {problem}; trying again every {seconds:.0f} s"
+            log.warn(line, camera=self._camera, problem=failure.getErrorMessage(), seconds=RETRY_SECONDS)
+        else:
+            log.failure("{camera}: the recording failed unexpectedly", failure, camera=self._camera)
 
     def _try_again(self) -> None:
         self._retry = None
