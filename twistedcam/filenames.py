@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+import zlib
 from collections.abc import Callable
 
 from twistedcam.frame import Frame
@@ -25,8 +26,12 @@ class FileNames:
 
     def new_path(self, frame: Frame, suffix: str) -> str:
         """A path for C{frame} that ends with C{suffix}."""
+        return self.numbered(_stem(frame.camera), suffix)
+
+    def numbered(self, stem: str, suffix: str) -> str:
+        """A path that begins with C{stem} and ends with C{suffix}."""
         at = time.strftime("%Y%m%d-%H%M%S", time.localtime(self._now()))
-        start = os.path.join(self._folder, f"{_stem(frame.camera)}-{at}")
+        start = os.path.join(self._folder, f"{stem}-{at}")
         path, count = f"{start}{suffix}", 1
         while os.path.exists(path):
             count += 1
@@ -34,9 +39,15 @@ class FileNames:
         return path
 
     @staticmethod
-    def pattern(camera: str, suffix: str) -> Callable[[str], object]:
-        """A function that tells whether a name is that of a file for C{camera} that ends with C{suffix}."""
-        return re.compile(rf"{re.escape(_stem(camera))}-\d{{8}}-\d{{6}}(-\d+)?{re.escape(suffix)}").fullmatch
+    def pattern(stem: str, suffix: str) -> Callable[[str], object]:
+        """A function that tells whether a name is one that L{numbered} makes."""
+        return re.compile(rf"{re.escape(stem)}-\d{{8}}-\d{{6}}(-\d+)?{re.escape(suffix)}", re.ASCII).fullmatch
+
+
+def unique_stem(camera: str) -> str:
+    """The start of the names of files for C{camera} only: its name, with a checksum unless all of it can be written."""
+    stem = _stem(camera)
+    return stem if stem == camera else f"{stem}-{zlib.crc32(camera.encode()):08x}"
 
 
 def _stem(camera: str) -> str:

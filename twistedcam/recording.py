@@ -21,7 +21,9 @@ from twistedcam.text import printable
 SUFFIX = ".mkv"
 _MILLISECOND = Fraction(1, 1000)
 _CLUSTER = {"cluster_time_limit": "500", "flush_packets": "1"}
-_OVERHEAD_BYTES = 32  # of a frame in a file, at most on average
+_OVERHEAD_BYTES = 48  # of a frame in a file, at most on average: 31 at 30 fps, 45 at one frame in ten seconds
+_LOOK_SECONDS = 1.0  # how often it is checked that the file is still there
+FULL = "the file is full"
 # A time of capture that differs by more than this from that of arrival means that a clock was set.
 _LARGEST_JITTER_SECONDS = 5.0
 
@@ -143,9 +145,9 @@ class SerialRecording:
     """
     A recording in one file after another, which is added to and closed as a L{Recording} is.
 
-    A new file begins when the camera or the size of its pictures changes, and at the first frame after C{seconds} or
-    C{size} bytes. C{new_path} names the file that begins with a frame; C{on_complete} is called with each L{Recording}
-    that is complete, and C{on_next} with the path of the next file and the reason for it.
+    A new file begins when the camera or the size of its pictures changes, when the file was deleted, and at the first
+    frame after C{seconds} or C{size} bytes. C{new_path} names the file that begins with a frame; C{on_complete} is
+    called with each L{Recording} that is complete, and C{on_next} with the path of the next file and the reason for it.
     """
 
     def __init__(
@@ -164,6 +166,7 @@ class SerialRecording:
         self._seconds = seconds
         self._size = size
         self._first: Frame | None = None
+        self._began = self._looked = 0.0
         self.current: Recording | None = None
 
     def add(self, frame: Frame) -> None:
@@ -190,6 +193,7 @@ class SerialRecording:
 
     def _begin(self, frame: Frame, reason: str) -> None:
         self.current, self._first = Recording(self._new_path(frame), self._monotonic), frame
+        self._began = self._looked = self._monotonic()
         if reason:
             self._on_next(self.current.path, reason)
 
@@ -201,7 +205,18 @@ class SerialRecording:
             return "the camera changed"
         if not _have_one_size(frame, first):
             return "the size of the pictures changed"
-        return "the file is full" if current.seconds >= self._seconds or current.bytes >= self._size else ""
+        if self._is_deleted(current):
+            return "the file was deleted"
+        is_full = self._monotonic() - self._began >= self._seconds or current.bytes >= self._size
+        return FULL if is_full else ""
+
+    def _is_deleted(self, current: Recording) -> bool:
+        """Whether what is written is lost: writing to a deleted file does not fail."""
+        now = self._monotonic()
+        if not current.frames or now - self._looked < _LOOK_SECONDS:
+            return False
+        self._looked = now
+        return not os.path.exists(current.path)
 
 
 def _have_one_size(one: Frame, other: Frame) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -18,11 +19,13 @@ from tests.processes import ProcessTestCase, turn
 from tests.test_recording import times
 from twistedcam.app.camera_config import RecordingConfig
 from twistedcam.app.recorder import RETRY_SECONDS, CameraRecorder
+from twistedcam.app.segments import Segments
 from twistedcam.codec import encode_jpeg
+from twistedcam.filenames import FileNames
 from twistedcam.frame import NO_SIGNAL, stamp
 from twistedcam.hub import Hub
 from twistedcam.interfaces import ISink
-from twistedcam.recording import Recording
+from twistedcam.recording import Recording, RecordingError
 from twistedcam.testing import SteppedReactor, SteppedThread
 
 _NOISE = np.random.default_rng(1).integers(0, 255, (96, 128, 3), np.uint8)
@@ -33,7 +36,8 @@ class RecorderTestCase(TestCase):
 
     def setUp(self) -> None:
         self.reactor, self.thread, self.hub = SteppedReactor(), SteppedThread(), Hub()
-        self.folder = os.path.abspath(self.mktemp())
+        self.folder = os.path.join(os.path.abspath(self.mktemp()), "clips")
+        os.makedirs(os.path.dirname(self.folder))
         self.count = 0
 
     def start(self, seconds: float = 10.0, keep: int = 10**9) -> CameraRecorder:
@@ -61,20 +65,20 @@ class RecorderTestCase(TestCase):
 
     def files(self) -> list[str]:
         """The names of the files, the oldest first."""
-        return sorted(os.listdir(self.folder))
+        return sorted(name for name in os.listdir(self.folder) if not name.startswith("."))
 
 
 class SegmentTests(RecorderTestCase):
     """The files."""
 
     def test_segments(self) -> None:
-        """A file ends with the first frame after its length, and each has the true times of its frames."""
+        """A file ends before the first frame after its length, and each has the true times of its frames."""
         recorder = self.start(seconds=3)
         self.assertTrue(self.hub.is_watched)
         self.give(9)
         recorder.stopService()
         self.work()
-        self.assertEqual([times(Path(self.folder, name)) for name in self.files()], [[0, 1, 2, 3], [0, 1, 2, 3], [0]])
+        self.assertEqual([times(Path(self.folder, name)) for name in self.files()], [[0, 1, 2]] * 3)
         self.assertFalse(self.hub.is_watched)
 
     def test_keep(self) -> None:
@@ -114,6 +118,67 @@ class SegmentTests(RecorderTestCase):
         self.work()
         self.assertEqual(times(Path(self.folder, self.files()[0])), [0, 1, 5])
 
+    def test_outage(self) -> None:
+        """An outage longer than a file is not part of one."""
+        recorder = self.start(seconds=5)
+        self.give(2)
+        self.reactor.advance(7200)
+        self.give(2)
+        recorder.stopService()
+        self.work()
+        self.assertEqual([times(Path(self.folder, name)) for name in self.files()], [[0, 1]] * 2)
+
+    def test_deleted(self) -> None:
+        """When the file that is written is deleted, the recording goes on in another one within a second."""
+        recorder = self.start()
+        self.give(2)
+        (name,) = self.files()
+        os.unlink(os.path.join(self.folder, name))
+        with capturedLogs() as logs:
+            self.give(2)
+        self.assertEqual(len(self.files()), 1)
+        self.assertRegex(formatEvent(logs[0]), r"^desk: recording goes on in /.*\.mkv: the file was deleted$")
+        recorder.stopService()
+        self.work()
+
+    def test_similar_names(self) -> None:
+        """Cameras whose names become the same letters in a file's name do not delete one another's files."""
+        config = RecordingConfig(self.folder, 1.0, 1_000_000)
+        clock = self.reactor.seconds
+        recorders = [Segments(config, name, clock, clock) for name in ("front door", "front-door")]
+        jpeg = encode_jpeg(np.tile(_NOISE, (3, 3, 1)))
+        for count in range(20):
+            for recorder in recorders:
+                recorder.add(stamp(jpeg, "", count, self.reactor.seconds()))
+            self.reactor.advance(1)
+        for recorder in recorders:
+            recorder.close()
+        plain = list(filter(FileNames.pattern("front-door", ".mkv"), self.files()))
+        self.assertEqual(len(plain) * 2, len(self.files()))
+        self.assertGreater(len(plain), 3)
+
+    def test_two_servers(self) -> None:
+        """A second server does not record the same camera into the same folder, until the first one has ended."""
+        config = RecordingConfig(self.folder, 10.0, 10**9)
+        clock = self.reactor.seconds
+        first, second = (Segments(config, "desk", clock, clock) for _ in range(2))
+        frame = stamp(encode_jpeg(_NOISE), "desk", 0, 0.0)
+        first.add(frame)
+        self.assertRaisesRegex(RecordingError, "another server", second.add, frame)
+        self.assertEqual(len(self.files()), 1)
+        first.close()
+        second.add(frame)
+        second.close()
+        self.assertEqual(len(self.files()), 2)
+
+    def test_huge_picture(self) -> None:
+        """A picture that takes more than half of the space is not recorded."""
+        segments = Segments(RecordingConfig(self.folder, 10.0, 1000), "desk", time.time, time.time)
+        self.assertRaisesRegex(
+            RecordingError, "--record-keep", segments.add, stamp(encode_jpeg(_NOISE), "desk", 0, 0.0)
+        )
+        segments.close()
+
     def test_new_size(self) -> None:
         """When the size of the pictures changes, a new file begins."""
         recorder = self.start()
@@ -139,12 +204,16 @@ class ProblemTests(RecorderTestCase):
     """Disks that cannot be written to."""
 
     def test_folder_vanishes(self) -> None:
-        """A folder that is gone is made again for the next file."""
+        """A folder that is gone is made again, but not the one that it was in: a disk may have been mounted there."""
         recorder = self.start(seconds=1)
         self.give(2)
         shutil.rmtree(self.folder)
         self.give(3)
         self.assertTrue(self.files())
+        shutil.rmtree(os.path.dirname(self.folder))
+        self.give(3)
+        self.assertEqual(recorder.status()["problem"], "the folder cannot be used: No such file or directory")
+        self.assertFalse(os.path.exists(os.path.dirname(self.folder)))
         recorder.stopService()
         self.work()
 
@@ -203,7 +272,7 @@ class ProcessTests(ProcessTestCase):
         words = ("camstream", "--camera", "desk=test", "--record", "clips", "--listen", "unix:camera")
         server = self.start("twistd", "-n", *words, shell="ulimit -f 200")
         await server.said("desk: not recorded: .*File too large; trying again")
-        (path,) = Path(self.folder, "clips").iterdir()
+        (path,) = Path(self.folder, "clips").glob("*.mkv")
         self.assertGreater(len(times(path)), 5)
         self.assertEqual(await self.watch("--frames", "10").ended, 0)
         server.signal("TERM")
@@ -216,10 +285,10 @@ class ProcessTests(ProcessTestCase):
         server = self.serve("--camera", "desk=test,record=clips,record-segment=1")
         await server.said("desk: live")
         folder = Path(self.folder, "clips")
-        while not folder.is_dir() or len(list(folder.iterdir())) < 2:
+        while not folder.is_dir() or len(list(folder.glob("*.mkv"))) < 2:
             await turn()
         server.signal("TERM")
         await server.ended
-        for path in folder.iterdir():
+        for path in folder.glob("*.mkv"):
             self.assertGreater(len(times(path)), 0)
         self.assertNotIn("Traceback", server.output)

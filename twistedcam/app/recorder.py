@@ -16,11 +16,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twistedcam.app.camera_config import RecordingConfig
-from twistedcam.filenames import FileNames
+from twistedcam.app.segments import Segments
 from twistedcam.frame import LIVE, Frame
 from twistedcam.hub import Hub, Outlet
 from twistedcam.interfaces import ISink
-from twistedcam.recording import SUFFIX, Recording, RecordingError, SerialRecording
+from twistedcam.recording import FULL, RecordingError
+from twistedcam.text import printable
 from twistedcam.threads import DaemonThread
 
 log = Logger()
@@ -28,65 +29,6 @@ log = Logger()
 RETRY_SECONDS = 30.0
 _FINISH_SECONDS = 3.0
 VIEWER = "recording"  # its name among the viewers
-
-
-class Segments:
-    """
-    The recorded files of one camera in a folder: the oldest are deleted, so that all take at most C{keep_bytes}.
-
-    Used in one thread. Raises L{RecordingError}. Only files whose names are those of this camera's recordings are
-    counted and deleted.
-    """
-
-    def __init__(
-        self, config: RecordingConfig, camera: str, now: Callable[[], float], clock: Callable[[], float]
-    ) -> None:
-        self._folder = config.folder
-        self._keep_bytes = config.keep_bytes
-        self._names = FileNames(config.folder, now)
-        self._is_ours = self._names.pattern(camera, SUFFIX)
-        self._others: dict[str, int] = {}  # the sizes of the complete files by their paths, the oldest first
-        # Two files always fit: the oldest can go while the next one is written.
-        self._files = SerialRecording(
-            self._new_path, clock, seconds=config.segment_seconds, size=config.keep_bytes // 2
-        )
-
-    @property
-    def current(self) -> Recording | None:
-        """The file that is being written."""
-        return self._files.current
-
-    def add(self, frame: Frame) -> None:
-        """Write C{frame}, and delete what is too much."""
-        self._files.add(frame)
-        self._make_room()
-
-    def close(self) -> None:
-        """Finish the last file."""
-        self._files.close()
-
-    def _new_path(self, frame: Frame) -> str:
-        try:
-            os.makedirs(self._folder, exist_ok=True)
-            found = [entry for entry in os.scandir(self._folder) if self._is_ours(entry.name) and entry.is_file()]
-            # Names have the local time, which is set back once a year.
-            found.sort(key=lambda entry: entry.stat().st_mtime)
-            self._others = {entry.path: entry.stat().st_size for entry in found}
-        except OSError as error:
-            raise RecordingError(str(error.strerror), self._folder) from None
-        return self._names.new_path(frame, SUFFIX)
-
-    def _make_room(self) -> None:
-        written = self.current.bytes if self.current is not None else 0
-        while self._others and sum(self._others.values()) + written > self._keep_bytes:
-            oldest = next(iter(self._others))
-            del self._others[oldest]
-            try:
-                os.unlink(oldest)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise RecordingError(f"an old recording cannot be deleted: {error.strerror}", oldest) from None
 
 
 @implementer(ISink)
@@ -125,7 +67,7 @@ class CameraRecorder(Service):
         """Record from now on."""
         super().startService()
         self._thread = self._make_thread()
-        self._segments = Segments(self._config, self._camera, *self._clocks)
+        self._segments = Segments(self._config, self._camera, *self._clocks, self._goes_on)
         self._outlet = self._hub.attach(self, VIEWER)
 
     def stopService(self) -> Deferred[Any]:
@@ -172,6 +114,14 @@ class CameraRecorder(Service):
             log.info("{camera}: recording again", camera=self._camera)
             self.problem = ""
         self._resume()
+
+    def _goes_on(self, path: str, reason: str) -> None:
+        if reason != FULL:
+            self._reactor.callFromThread(self._log_next, path, reason)
+
+    def _log_next(self, path: str, reason: str) -> None:
+        line = "{camera}: recording goes on in {path}: {reason}"
+        log.info(line, camera=self._camera, path=printable(path), reason=reason)
 
     def _failed(self, failure: Failure) -> None:
         self._is_busy = False

@@ -98,4 +98,6 @@ class Recorder:
         self._on_end(said)
 
     def _goes_on(self, path: str, reason: str) -> None:
-        self._on_end(f"recording goes on in {path}: {reason}")
+        said = f"recording goes on in {path}: {reason}"
+        log.info("{said}", said=said)
+        self._on_end(said)
