@@ -12,6 +12,8 @@ from twisted.trial.unittest import TestCase
 
 from tests.processes import ProcessTestCase, turn
 from twistedcam import recording
+from twistedcam.capture.mode import Mode
+from twistedcam.capture.sources import parse_source
 from twistedcam.codec import encode_jpeg, encode_pickle
 from twistedcam.frame import Frame, stamp
 from twistedcam.recording import Recording, RecordingError
@@ -53,6 +55,21 @@ class RecordingTests(TestCase):
 
         with av.open(self.path) as container:
             self.assertGreaterEqual(container.duration or 0, 2_000_000)
+
+    def test_rate(self) -> None:
+        """No rate is declared but that of the frames, and players that read the file show them at their times."""
+        self.add(*(float(count) / 2 for count in range(9)))
+        self.recording.close()
+        import av
+
+        with av.open(self.path) as container:
+            (stream,) = container.streams
+            self.assertEqual((stream.average_rate, stream.base_rate), (2, 2))
+        camera = parse_source(self.path, ()).open(Mode())
+        started = camera.grab()
+        later = [round(camera.grab() - started, 2) for _ in range(2)]
+        camera.close()
+        self.assertEqual(later, [0.5, 1.0])
 
     def test_as_they_came(self) -> None:
         """The frames are not encoded again."""
