@@ -44,6 +44,20 @@ class MetricsTests(WebTestCase):
         }
         self.assertEqual(found, {"closed": 0, "opening": 0, "live": 0, "lost": 1})
 
+    def test_recording(self) -> None:
+        """A camera that is recorded has 1, or 0 while that fails; others have neither."""
+        status = {"file": None, "bytes": 0, "problem": ""}
+        self.metrics.watch_recording("desk", lambda: status)
+        for problem, value in (("", 1), ("No space left on device", 0)):
+            status["problem"] = problem
+            found = {
+                sample.labels["camera"]: sample.value
+                for family in text_string_to_metric_families(self.metrics.render("")[1].decode())
+                for sample in family.samples
+                if sample.name == "twistedcam_recording"
+            }
+            self.assertEqual(found, {"desk": value})
+
     async def test_accept(self) -> None:
         """An Accept header of any kind is answered."""
         await self.serve()

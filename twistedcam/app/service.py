@@ -97,6 +97,7 @@ class Server(MultiService):
             recorder = CameraRecorder(self._reactor, camera.name, hub, camera.recording, now=self._now)
             recorder.setServiceParent(self)
             self._recordings[camera.name] = recorder.status
+            self._metrics.watch_recording(camera.name, recorder.status)
         return capture
 
     def _add_preview(self) -> None:
