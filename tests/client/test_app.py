@@ -233,7 +233,7 @@ class HeadlessTests(ProgramTestCase):
         self.start(has_window=False, record=os.path.abspath("gone/video.mkv"))
         self.give(100)
         self.assertEqual(self.statuses, [1])
-        self.assertRegex(self.lines()[-1], "^not recorded: .*no folder")
+        self.assertRegex(self.lines()[-1], "^not recorded: .*no such folder")
 
     def test_list(self) -> None:
         """The names of the server's cameras are printed, and that is all."""
