@@ -140,6 +140,15 @@ class SignalTests(FaultTestCase):
             await alone.said("nothing listens|No such file")
             await self.ends_cleanly(alone, name)
 
+    async def test_twice(self) -> None:
+        """A second signal, from somebody who is impatient, is no error."""
+        server = self.serve("--camera", "test")
+        await server.said("listening on")
+        for name in ("TERM", "INT", "TERM"):
+            server.signal(name)
+        await server.ended
+        self.assertNotIn("Traceback", server.output)
+
     async def test_nohup(self) -> None:
         """A process that was started with SIGHUP ignored goes on."""
         words = ("-n", "camstream", "--camera", "test", "--listen", "unix:camera")

@@ -12,7 +12,7 @@ from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.processes import ProcessTestCase
-from twistedcam import tap
+from twistedcam.app import list_cameras
 from twistedcam.app.config import Passwords, make_config
 from twistedcam.capture.encoder import Settings
 from twistedcam.capture.sources import parse_source
@@ -78,7 +78,7 @@ class OptionTests(SynchronousTestCase):
             raise CameraError("no \x1b list")
 
         for function, output, error in ((lambda: "desk=0", "desk=0\n", SystemExit), (fail, "", usage.UsageError)):
-            self.patch(tap, "namedAny", {"twistedcam.app.list_cameras.list_cameras": function}.__getitem__)
+            self.patch(list_cameras, "list_cameras", function)
             printed = io.StringIO()
             self.patch(sys, "stdout", printed)
             caught = self.assertRaises(error, self.parse, "--list-cameras", "--camera", "missing.mp4")

@@ -12,7 +12,6 @@ from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.strcred import AuthOptionMixin
 from twisted.logger import Logger
 from twisted.python import usage
-from twisted.python.reflect import namedAny
 
 from twistedcam.app import runtime
 from twistedcam.app.config import OPTIONS, ConfigError, ServerConfig, make_config, parse_cameras
@@ -101,10 +100,14 @@ class Options(GroupedOptions, AuthOptionMixin):
 
     def opt_list_cameras(self) -> None:
         """Display the cameras of this machine, with their modes and controls, and exit."""
+        from twistedcam.app import list_cameras
+
         try:
-            print(namedAny("twistedcam.app.list_cameras.list_cameras")())
+            print(list_cameras.list_cameras(), flush=True)
         except TwistedcamError as error:
             raise usage.UsageError(printable(str(error))) from None
+        except BrokenPipeError:  # its reader, such as head, has enough; nothing more is to be written at the exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 
     def opt_control(self, control: str) -> None:

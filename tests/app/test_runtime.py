@@ -64,7 +64,7 @@ class PrepareTests(SynchronousTestCase):
         self.patch(output, "install", self.queued.append)
         self.patch(signal, "getsignal", self.signals.get)
         self.patch(signal, "signal", self.signals.__setitem__)
-        self.reactor = FakeReactor()
+        self.reactor = StoppableReactor()
 
     def patch_module(self, name: str, module: Any) -> None:
         """Make C{import name} return C{module} in this test, or fail if that is None."""
@@ -124,6 +124,13 @@ class PrepareTests(SynchronousTestCase):
         self.prepare()
         self.signals[signal.SIGHUP](signal.SIGHUP, None)
         self.assertEqual(self.reactor.ended_by, signal.SIGHUP)
+
+    def test_second_signal(self) -> None:
+        """Stopping what stops already is no error."""
+        self.prepare()
+        self.reactor.stop()
+        self.reactor.stop()
+        self.assertEqual(self.reactor.stops, 1)
 
     def test_nohup(self) -> None:
         """A SIGHUP that is ignored stays ignored."""

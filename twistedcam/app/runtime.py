@@ -24,6 +24,7 @@ def prepare(reactor: Any) -> None:
     """Prepare C{reactor}, which does not run yet, and its process for a command: output, clock, open files, SIGHUP."""
     output.install(reactor)
     keep_time(reactor)
+    _let_stop_again(reactor)
     _raise_file_limit()
     reactor.callWhenRunning(_end_on_hangup, reactor)
 
@@ -33,6 +34,17 @@ def keep_time(reactor: Any) -> None:
     # Twisted's reactors use the time of day: if that is set back by an hour,
     # a call that was due in a second comes an hour late.
     reactor.seconds = time.monotonic
+
+
+def _let_stop_again(reactor: Any) -> None:
+    # Each signal stops the reactor, for which the second one would be an error with a traceback in the log.
+    stop = reactor.stop
+
+    def stop_once() -> None:
+        with contextlib.suppress(ReactorNotRunning):
+            stop()
+
+    reactor.stop = stop_once
 
 
 def _raise_file_limit() -> None:
