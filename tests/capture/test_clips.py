@@ -21,9 +21,11 @@ from twisted.web.static import File
 
 from tests.capture.rtsp_server import RTSPFactory, encoded_units
 from tests.capture.videos import encode_video, grey
-from twistedcam.capture.clips import LiveCamera, StoredCamera, open_clip, open_pictures
+from twistedcam.capture.clips import open_clip, open_pictures
+from twistedcam.capture.live_camera import LiveCamera
 from twistedcam.capture.media import Media
 from twistedcam.capture.mode import Mode
+from twistedcam.capture.stored_camera import StoredCamera
 from twistedcam.capture.target import Target, plain_target
 from twistedcam.codec import encode_jpeg
 from twistedcam.errors import CameraError
