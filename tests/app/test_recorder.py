@@ -18,7 +18,7 @@ from zope.interface.verify import verifyObject
 from tests.processes import ProcessTestCase, turn
 from tests.test_recording import times
 from twistedcam.app.camera_config import RecordingConfig
-from twistedcam.app.recorder import RETRY_SECONDS, CameraRecorder
+from twistedcam.app.recorder import RETRY_SECONDS, STALL_SECONDS, CameraRecorder
 from twistedcam.app.segments import Segments
 from twistedcam.codec import encode_jpeg
 from twistedcam.filenames import FileNames
@@ -248,14 +248,32 @@ class ProblemTests(RecorderTestCase):
         recorder.stopService()
         self.work()
 
+    def test_slow_disk(self) -> None:
+        """A disk that does not answer is reported, and recorded on again once it does."""
+        recorder = self.start()
+        self.hub.publish(stamp(encode_jpeg(_NOISE), "desk", 0, 0.0))
+        with capturedLogs() as logs:
+            self.reactor.advance(STALL_SECONDS)
+            self.assertEqual(recorder.status()["problem"], "the disk has not answered for 10 s")
+            self.work()
+        self.assertEqual(len(logs), 2)
+        self.assertEqual(recorder.status()["problem"], "")
+        self.give()
+        recorder.stopService()
+        self.work()
+        self.assertEqual((len(self.files()), self.reactor.getDelayedCalls()), (1, []))
+
     def test_hanging_disk(self) -> None:
-        """A disk that hangs keeps the server from stopping for three seconds only."""
+        """A disk that hangs keeps the server from stopping for three seconds only, which is said in one line."""
         recorder = self.start()
         self.hub.publish(stamp(encode_jpeg(_NOISE), "desk", 0, 0.0))
         stopped = recorder.stopService()
         self.assertNoResult(stopped)
-        self.reactor.advance(3)
+        with capturedLogs() as logs:
+            self.reactor.advance(3)
         self.successResultOf(stopped)
+        (line,) = [formatEvent(event) for event in logs]
+        self.assertEqual(line, "desk: the last recording is not finished: the disk has not answered for 3 s")
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_never_started(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet import defer
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
@@ -27,6 +28,7 @@ from twistedcam.threads import DaemonThread
 log = Logger()
 
 RETRY_SECONDS = 30.0
+STALL_SECONDS = 10.0
 _FINISH_SECONDS = 3.0
 VIEWER = "recording"  # its name among the viewers
 
@@ -61,6 +63,7 @@ class CameraRecorder(Service):
         self._segments: Segments | None = None
         self._is_busy = False
         self._retry: IDelayedCall | None = None
+        self._stall: IDelayedCall | None = None  # while a frame is being written
         self.problem = ""
 
     def startService(self) -> None:
@@ -75,8 +78,9 @@ class CameraRecorder(Service):
         super().stopService()
         if self._outlet is not None:
             self._hub.detach(self._outlet)
-        if self._retry is not None and self._retry.active():
-            self._retry.cancel()
+        for call in (self._retry, self._stall):
+            if call is not None and call.active():
+                call.cancel()
         segments, thread = self._segments, self._thread
         self._outlet = self._segments = None
         if segments is None:
@@ -103,13 +107,23 @@ class CameraRecorder(Service):
         if frame.state != LIVE or self._segments is None:
             return
         self._is_busy = True
-        self._in_thread(self._segments.add, frame).addCallbacks(self._written, self._failed)
+        self._stall = self._reactor.callLater(STALL_SECONDS, self._stalled)
+        self._in_thread(self._segments.add, frame).addBoth(self._done).addCallbacks(self._written, self._failed)
 
     def _in_thread(self, function: Callable[..., None], *args: Any) -> Deferred[None]:
         return deferToThreadPool(self._reactor, self._thread, function, *args)
 
-    def _written(self, _: None) -> None:
+    def _done(self, result: Any) -> Any:
         self._is_busy = False
+        if self._stall is not None and self._stall.active():
+            self._stall.cancel()
+        return result
+
+    def _stalled(self) -> None:
+        self.problem = f"the disk has not answered for {STALL_SECONDS:.0f} s"
+        log.warn("{camera}: not recorded: {problem}", camera=self._camera, problem=self.problem)
+
+    def _written(self, _: None) -> None:
         if self.problem:
             log.info("{camera}: recording again", camera=self._camera)
             self.problem = ""
@@ -124,7 +138,6 @@ class CameraRecorder(Service):
         log.info(line, camera=self._camera, path=printable(path), reason=reason)
 
     def _failed(self, failure: Failure) -> None:
-        self._is_busy = False
         error = failure.value
         # Without the path: each attempt has another one, and reports are not to show it.
         problem = error.reason if isinstance(error, RecordingError) else f"unexpected error: {type(error).__name__}"
@@ -150,4 +163,6 @@ class CameraRecorder(Service):
             self._outlet.resume()
 
     def _not_finished(self, failure: Failure) -> None:
-        log.warn("{camera}: the last recording is not finished: {problem}", camera=self._camera, problem=failure.value)
+        late = f"the disk has not answered for {_FINISH_SECONDS:.0f} s"
+        problem = late if failure.check(defer.TimeoutError) else failure.getErrorMessage()
+        log.warn("{camera}: the last recording is not finished: {problem}", camera=self._camera, problem=problem)
