@@ -36,6 +36,13 @@ class RecordingError(TwistedcamError):
         self.reason = reason
 
 
+def load() -> Any:
+    """Return PyAV, whose import takes a tenth of a second: most viewers record nothing and do without."""
+    from twistedcam.libav import av
+
+    return av
+
+
 def check_path(path: str) -> None:
     """Raise L{RecordingError} if C{path} cannot be a recording, before there is a frame to lose."""
     folder = os.path.dirname(path) or "."
@@ -115,9 +122,7 @@ class Recording:
                 os.unlink(self.path)
 
     def _open(self, frame: Frame) -> None:
-        from twistedcam.libav import av  # which takes a tenth of a second, and most viewers record nothing
-
-        self._av = av
+        self._av = av = load()
         with open(self.path, "xb"):  # fails if another process has made this file meanwhile; PyAV overwrites it
             self._is_created = True
         self._container = av.open(self.path, "w", format="matroska", options=_CLUSTER)
@@ -188,7 +193,7 @@ class SerialRecording:
         current, self.current = self.current, None
         if current is not None:
             current.close()
-            if current.frames:
+            if current.frames and os.path.exists(current.path):
                 self._on_complete(current)
 
     def _begin(self, frame: Frame, reason: str) -> None:

@@ -88,6 +88,21 @@ class RecorderTests(TestCase):
         recorder.stop()
         self.assertEqual((recorder.status, self.ends, self.problems), ("", [], []))
 
+    def test_deleted(self) -> None:
+        """When the file is deleted, the recording goes on in another one, and nothing is said to be recorded."""
+        recorder = self.recorder(self.path)
+        self.give(recorder, 2)
+        os.unlink(self.path)
+        self.give(recorder, 2)
+        recorder.stop()
+        self.assertEqual(
+            self.ends,
+            [
+                f"recording goes on in {self.path}: the file was deleted",
+                f"recorded: {self.path}, 2 frames, 1.0 s",
+            ],
+        )
+
     def test_change(self) -> None:
         """When the size of the pictures or the camera changes, the recording goes on in a file beside the first."""
         recorder = self.recorder(self.path)

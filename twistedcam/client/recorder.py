@@ -12,7 +12,7 @@ from zope.interface import implementer
 from twistedcam.client import overlay
 from twistedcam.frame import Frame
 from twistedcam.interfaces import IOutput
-from twistedcam.recording import Recording, RecordingError, SerialRecording, check_path
+from twistedcam.recording import Recording, RecordingError, SerialRecording, check_path, load
 
 log = Logger()
 
@@ -37,6 +37,8 @@ class Recorder:
         self._on_end = on_end
         self._on_problem = on_problem
         self._next_path = path
+        if path:
+            load()  # now, and not when the first frame has come
         self._path = ""
         self._recording: SerialRecording | None = None
 
