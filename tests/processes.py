@@ -61,7 +61,7 @@ class Running(ProcessProtocol):
 class ProcessTestCase(TestCase):
     """A test with real processes in a folder of its own."""
 
-    timeout = 60
+    timeout = 180  # many start two processes several times, which takes half of this on a busy machine
 
     def setUp(self) -> None:
         self.folder = self.mktemp()

@@ -52,7 +52,7 @@ def picture() -> Frame:
 class AccessTests(TestCase):
     """A viewer and a server, over TLS or not."""
 
-    timeout = 30
+    timeout = 120
 
     def setUp(self) -> None:
         self.hub = Hub()

@@ -366,7 +366,7 @@ class Flood(Protocol):
 class HostileServerTests(TestCase):
     """Hostile servers, and our viewer with its window."""
 
-    timeout = 30
+    timeout = 120
 
     async def program(self, protocol: type[Protocol]) -> tuple[Program, RecordingDisplay, Deferred[int]]:
         """A viewer of a server that speaks C{protocol}, its display, and a Deferred that fires at its end."""

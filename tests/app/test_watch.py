@@ -109,7 +109,7 @@ class WatchTests(SynchronousTestCase):
 class RealServerTests(TestCase):
     """A real server in the same process."""
 
-    timeout = 30
+    timeout = 120
 
     def setUp(self) -> None:
         self.hub = Hub()

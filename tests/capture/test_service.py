@@ -590,7 +590,7 @@ class SteppedCaptureTests(TestCase):
 class ThreadedCaptureTests(TestCase):
     """Capture with real threads."""
 
-    timeout = 10
+    timeout = 60
 
     async def test_hung_read(self) -> None:
         """A read that hangs does not delay the stop; once it returns, the camera is closed."""

@@ -244,7 +244,7 @@ def noted(function: Any, calls: list[Any]) -> Any:
 class SocketTests(TestCase):
     """Over real sockets."""
 
-    timeout = 30
+    timeout = 120
 
     async def serve(self) -> None:
         """A server on a port of the kernel's choice."""

@@ -119,7 +119,7 @@ class Exchange(Protocol):
 class WebTestCase(TestCase):
     """A web server of two cameras, whose frames the test publishes."""
 
-    timeout = 30
+    timeout = 120
 
     def make_clock(self) -> Any:
         """The clock of the web server."""
