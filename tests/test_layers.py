@@ -14,7 +14,7 @@ _ROOT = Path(twistedcam.__file__).parent
 _LAYERS = (
     {"__init__", "tap", "client_tap", "app"},
     {"server", "web", "client", "capture"},
-    {"access", "pacing", "camera_status", "plugin", "recording", "testing"},
+    {"access", "pacing", "camera_status", "plugin", "recording", "serial_recording", "testing"},
     {
         "hub",
         "codec",

@@ -21,7 +21,8 @@ from twistedcam.app.segments import Segments
 from twistedcam.frame import LIVE, Frame
 from twistedcam.hub import Hub, Outlet
 from twistedcam.interfaces import ISink
-from twistedcam.recording import FULL, RecordingError
+from twistedcam.recording import RecordingError
+from twistedcam.serial_recording import FULL
 from twistedcam.text import printable
 from twistedcam.threads import DaemonThread
 

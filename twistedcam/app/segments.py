@@ -10,7 +10,8 @@ from typing import IO
 from twistedcam.app.camera_config import RecordingConfig
 from twistedcam.filenames import FileNames, unique_stem
 from twistedcam.frame import Frame
-from twistedcam.recording import SUFFIX, Recording, RecordingError, SerialRecording
+from twistedcam.recording import SUFFIX, Recording, RecordingError
+from twistedcam.serial_recording import SerialRecording
 
 try:
     import fcntl

@@ -12,7 +12,8 @@ from zope.interface import implementer
 from twistedcam.client import overlay
 from twistedcam.frame import Frame
 from twistedcam.interfaces import IOutput
-from twistedcam.recording import Recording, RecordingError, SerialRecording, check_path, load
+from twistedcam.recording import Recording, RecordingError, check_path, load
+from twistedcam.serial_recording import SerialRecording
 
 log = Logger()
 
