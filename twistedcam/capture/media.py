@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import time
@@ -17,7 +18,7 @@ from twistedcam.capture.mode import Mode
 from twistedcam.capture.target import Target
 from twistedcam.codec import MAX_PIXELS, Image
 from twistedcam.errors import BrokenPictureError, CameraError
-from twistedcam.libav import VideoReformatter, av
+from twistedcam.libav import OPEN_TOLERANTLY, VideoReformatter, av
 
 _OPEN_SECONDS = 5.0
 _DEFAULT_SECONDS = 1 / 25  # of a picture, where nothing is known
@@ -61,6 +62,7 @@ class Media:
         self._file: IO[bytes] | None = None
         self._container = self._guarded(self._open, _OPEN_SECONDS)
         self._frames: Iterator[av.VideoFrame] = iter(())
+        self._has_begun = False
         self._next_time = 0.0
         self._reformatter = VideoReformatter()  # one for all pictures: it takes longer to prepare than to use
         self._peeked: list[Picture] = []
@@ -121,8 +123,7 @@ class Media:
             self._file.close()
 
     def _open(self) -> Any:
-        # Errors in a file's title or comment are not errors of its pictures.
-        settings: dict[str, Any] = {"options": dict(_OPTIONS), "metadata_errors": "replace"}
+        settings: dict[str, Any] = {"options": dict(_OPTIONS), **OPEN_TOLERANTLY}
         if "://" in self._opened:
             if self._scheme not in _FETCHED:
                 settings["options"] |= _SENT_OPTIONS
@@ -161,7 +162,7 @@ class Media:
         name = self._container.format.name
         has_end = self._container.duration is not None
         if name not in _PLAYLISTS:  # whose size is that of the list
-            has_end = has_end or self._container.size > 0
+            has_end = has_end or (self._container.size or 0) > 0  # unknown: None, or negative before PyAV 19
         self.is_stored = not self._scheme or (self._scheme in _FETCHED and has_end)
         if self._scheme in _FETCHED and not has_end and any(part in name for part in _PICTURES):
             # There is one picture and no more: a server need not tell the size of what it sends.
@@ -172,9 +173,16 @@ class Media:
     def _next_packet(self) -> Any:
         began = self._monotonic()
         try:
-            return next(self._packets, None)
+            packet = next(self._packets, None)
+            self._has_begun = True
+            return packet
         except av.EOFError:
             return None
+        except av.FFmpegError as error:
+            # Some versions of FFmpeg report the end of an answer whose length is unknown as an input/output error.
+            if error.errno == errno.EIO and self._has_begun and "://" in self._opened:
+                return None
+            raise
         finally:
             self.waited += self._monotonic() - began
 
