@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from typing import Any
 
 from zope.interface import Attribute, Interface
 
@@ -36,3 +37,7 @@ class ICameraStatus(Interface):
     encoded: int = Attribute("How many frames were made, one for each picture and encoding.")
     broken: int = Attribute("How many pictures were broken, and skipped.")
     losses: int = Attribute("How many times it was lost.")
+    recording: Callable[[], dict[str, Any]] | None = Attribute(
+        "Returns the state of its recording: the C{file}, its C{bytes}, and the C{problem} or an empty string. None for"
+        " a camera that is not recorded."
+    )

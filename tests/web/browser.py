@@ -51,6 +51,7 @@ class FakeStatus:
         self.reason = self.problem = ""
         self.since: float | None = None
         self.is_stored = False
+        self.recording: Callable[[], dict[str, Any]] | None = None
         self.width = 320
         self.hubs: Mapping[str, Hub] = {encoding: Hub() for encoding in ENCODINGS}
         self.meter = Meter()

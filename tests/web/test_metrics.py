@@ -47,7 +47,7 @@ class MetricsTests(WebTestCase):
     def test_recording(self) -> None:
         """A camera that is recorded has 1, or 0 while that fails; others have neither."""
         status = {"file": None, "bytes": 0, "problem": ""}
-        self.metrics.watch_recording("desk", lambda: status)
+        self.cameras["desk"].recording = lambda: status
         for problem, value in (("", 1), ("No space left on device", 0)):
             status["problem"] = problem
             found = {

@@ -44,7 +44,8 @@ class StateTests(SynchronousTestCase):
         """A camera that is recorded has the state of its recording, and any other has none."""
         cameras = {name: FakeStatus(name) for name in ("desk", "door")}
         recording = {"file": "desk-20260101-000000.mkv", "bytes": 7, "problem": ""}
-        desk, door = state(cameras, 0.0, {"desk": lambda: recording})["cameras"]
+        cameras["desk"].recording = lambda: recording
+        desk, door = state(cameras, 0.0)["cameras"]
         self.assertEqual((desk["recording"], door["recording"]), (recording, None))
 
     def test_viewers(self) -> None:

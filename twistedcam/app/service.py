@@ -63,7 +63,6 @@ class Server(MultiService):
         limit = connection_limit(len(config.cameras))
         self._admission = Admission(reactor, config.max_viewers, limit, self._proxies.trusts)
         self._metrics = Metrics(reactor)
-        self._recordings: dict[str, Callable[[], dict[str, Any]]] = {}
         self.cameras = {camera.name: self._add_camera(camera) for camera in config.cameras}
         self._metrics.setServiceParent(self)
         if config.preview:
@@ -96,8 +95,7 @@ class Server(MultiService):
             hub = hubs[ENCODING_JPEG]
             recorder = CameraRecorder(self._reactor, camera.name, hub, camera.recording, now=self._now)
             recorder.setServiceParent(self)
-            self._recordings[camera.name] = recorder.status
-            self._metrics.watch_recording(camera.name, recorder.status)
+            capture.recording = recorder.status
         return capture
 
     def _add_preview(self) -> None:
@@ -151,7 +149,7 @@ class Server(MultiService):
             self._reactor,
             self.cameras,
             self._admission,
-            lambda: status.state(self.cameras, self._now(), self._recordings),
+            lambda: status.state(self.cameras, self._now()),
             self._metrics.render,
         )
         face.setServiceParent(self)

@@ -69,6 +69,7 @@ class Capture(Service):
         self.since: float | None = None
         self.is_stored = False
         self.grabbed = self.encoded = self.broken = self.losses = 0
+        self.recording: Callable[[], dict[str, Any]] | None = None
         self.hubs = hubs
         self.meter = Meter()  # by the frames' times of capture
         self._reactor = reactor

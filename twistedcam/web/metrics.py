@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
@@ -32,7 +32,6 @@ class Metrics(Service, Collector):
 
     def __init__(self, clock: IReactorTime) -> None:
         self._cameras: dict[str, ICameraStatus] = {}
-        self._recordings: dict[str, Callable[[], Mapping[str, Any]]] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -56,10 +55,6 @@ class Metrics(Service, Collector):
     def watch_over(self, camera: ICameraStatus) -> None:
         """Include C{camera}."""
         self._cameras[camera.name] = camera
-
-    def watch_recording(self, camera: str, status: Callable[[], Mapping[str, Any]]) -> None:
-        """Include whether C{camera} is recorded: C{status} returns the state of its recording, with a C{problem}."""
-        self._recordings[camera] = status
 
     def on_encoded(self, camera: str) -> Callable[[float], None]:
         """A function to be called with the seconds that each picture of C{camera} took to become a frame."""
@@ -104,16 +99,16 @@ class Metrics(Service, Collector):
         live = GaugeMetricFamily(
             "twistedcam_camera_state", "1 for the state the camera is in.", labels=["camera", "state"]
         )
+        recorded = GaugeMetricFamily(
+            "twistedcam_recording", "1 for a camera that is recorded, 0 while that fails.", labels=["camera"]
+        )
         for camera in self._cameras.values():
             for encoding, hub in camera.hubs.items():
                 viewers.add_metric([camera.name, encoding], len(hub))
             for one in CameraState:
                 live.add_metric([camera.name, one], float(camera.state == one))
-        recorded = GaugeMetricFamily(
-            "twistedcam_recording", "1 for a camera that is recorded, 0 while that fails.", labels=["camera"]
-        )
-        for name, status in self._recordings.items():
-            recorded.add_metric([name], float(not status()["problem"]))
+            if camera.recording is not None:
+                recorded.add_metric([camera.name], float(not camera.recording()["problem"]))
         yield viewers
         yield live
         yield recorded

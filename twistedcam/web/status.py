@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
 from twistedcam.camera_status import ICameraStatus
 from twistedcam.hub import Outlet
 
-_NONE: Mapping[str, Callable[[], dict[str, Any]]] = {}
 VERSIONS = {"twistedcam": version("twistedcam"), "twisted": version("twisted"), "python": platform.python_version()}
 
 
@@ -21,23 +20,13 @@ def outlets(camera: ICameraStatus) -> Iterator[tuple[str, Outlet]]:
             yield encoding, outlet
 
 
-def state(
-    cameras: Mapping[str, ICameraStatus], now: float, recordings: Mapping[str, Callable[[], dict[str, Any]]] = _NONE
-) -> dict[str, Any]:
-    """
-    The state of all C{cameras} at C{now}; times are in seconds since the epoch, ages in seconds.
-
-    C{recordings} has a function for each camera that is recorded, which returns the state of its recording.
-    """
+def state(cameras: Mapping[str, ICameraStatus], now: float) -> dict[str, Any]:
+    """The state of all C{cameras} at C{now}; times are in seconds since the epoch, ages in seconds."""
     return {
         "clock": now,
         "versions": VERSIONS,
-        "cameras": [_camera(camera, now) | _recording(camera, recordings) for camera in cameras.values()],
+        "cameras": [_camera(camera, now) for camera in cameras.values()],
     }
-
-
-def _recording(camera: ICameraStatus, recordings: Mapping[str, Callable[[], dict[str, Any]]]) -> dict[str, Any]:
-    return {"recording": recordings[camera.name]() if camera.name in recordings else None}
 
 
 def _camera(camera: ICameraStatus, now: float) -> dict[str, Any]:
@@ -55,6 +44,7 @@ def _camera(camera: ICameraStatus, now: float) -> dict[str, Any]:
         "problem": camera.problem,
         "losses": camera.losses,
         "viewers": [_viewer(encoding, outlet) for encoding, outlet in outlets(camera)],
+        "recording": None if camera.recording is None else camera.recording(),
     }
 
 
