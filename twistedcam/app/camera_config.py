@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from twistedcam.app.options import Option, read_number, read_text, read_texts
+from twistedcam.app.options import Option, number_reader, read_text, read_texts
 from twistedcam.capture.encoder import Settings
 from twistedcam.capture.mode import Mode
 from twistedcam.capture.sources import DEVICE, FILE, PICTURES, PLUGIN, SCREEN, TEST_CARD, URL, Source
@@ -154,17 +154,17 @@ def find_no_effect(source: Source, option: str) -> str:
 
 CAMERA_OPTIONS: Mapping[str, Option] = {
     "size": Option(None, _size),
-    "width": Option(320, lambda value: read_number(value, int, 0, 16384)),
-    "fps": Option(0, lambda value: read_number(value, float, 0, MAX_FPS)),
-    "quality": Option(80, lambda value: read_number(value, int, 1, 100)),
+    "width": Option(320, number_reader(int, 0, 16384)),
+    "fps": Option(0, number_reader(float, 0, MAX_FPS)),
+    "quality": Option(80, number_reader(int, 1, 100)),
     "format": Option(None, _format),
     "control": Option((), _controls, is_repeatable=True),
     "rotate": Option(0, _rotate),
     "flip": Option(None, _flip),
     "overlay": Option(None, _overlay),
-    "skip": Option(0, lambda value: read_number(value, int, 0, 1000)),
-    "stall": Option(0, lambda value: read_number(value, float, 0, 86400)),
+    "skip": Option(0, number_reader(int, 0, 1000)),
+    "stall": Option(0, number_reader(float, 0, 86400)),
     "record": Option(None, _folder),
-    "record-segment": Option(600, lambda value: read_number(value, float, 1, 86400)),
+    "record-segment": Option(600, number_reader(float, 1, 86400)),
     "record-keep": Option(None, _bytes),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twistedcam.access.admission import MAX_VIEWERS
 from twistedcam.access.share_folder import ShareError, default_folder
 from twistedcam.app.camera_config import CAMERA_OPTIONS, CameraConfig, configure_camera, find_no_effect
-from twistedcam.app.options import Option, read_number, read_text, read_texts
+from twistedcam.app.options import Option, number_reader, read_text, read_texts
 from twistedcam.capture.reasons import reason
 from twistedcam.capture.sources import Source, parse_source
 from twistedcam.encodings import ENCODING_JPEG, ENCODING_PICKLE
@@ -162,10 +162,6 @@ def _check_effects(cameras: Sequence[Source], values: Mapping[str, Any]) -> None
             raise ConfigError(f"--{name}: {problems[0]}")
 
 
-def _number(kind: type[int] | type[float], least: float, most: float) -> Callable[[Any], float]:
-    return lambda value: read_number(value, kind, least, most)
-
-
 def _codec(value: Any) -> str:
     if value not in (ENCODING_JPEG, ENCODING_PICKLE):
         raise ValueError(f"{value!r} is neither jpeg nor pickle")
@@ -213,7 +209,7 @@ OPTIONS: Mapping[str, Option] = {
     "listen": Option((), read_texts),
     "http": Option(None, read_text),
     "codec": Option(ENCODING_JPEG, _codec),
-    "max-viewers": Option(MAX_VIEWERS, _number(int, 1, 10**6)),
+    "max-viewers": Option(MAX_VIEWERS, number_reader(int, 1, 10**6)),
     "allow-origin": Option(None, lambda value: read_origin(read_text(value))),
     "allow-host": Option((), lambda value: tuple(map(read_name, read_texts(value)))),
     "trusted-proxy": Option((), lambda value: tuple(map(read_network, read_texts(value)))),

@@ -61,6 +61,11 @@ def read_number(value: Any, kind: type[int] | type[float], least: float, most: f
     return number
 
 
+def number_reader(kind: type[int] | type[float], least: float, most: float) -> Callable[[Any], float]:
+    """L{read_number} for this kind and these bounds, to be the C{read} of an L{Option}."""
+    return lambda value: read_number(value, kind, least, most)
+
+
 def read_text(value: Any) -> str:
     """C{value}, which is text or a path, as text. Raises ValueError."""
     if not isinstance(value, str | os.PathLike):
