@@ -9,7 +9,9 @@ _URL = re.compile(r"(?<=://)\S+")
 _AFTER_A_URL = "'\"`>)]},.;:!?"
 # A host and a port. Whatever follows must contain no "@": otherwise what looks like the host may be part of a password.
 _ADDRESS = re.compile(r"(?:[^/?#\s]*@)?((?:\[[\da-fA-F:.%]+\]|[\w.-]+)?(?::\d{1,5})?)(?:[/?#][^@\s]*)?")
-_IN_QUERY = re.compile(r"(?i)([?&](?:user|usr|username|login|pass|passwd|password|pwd|auth|key|token)=)[^&#\s'\"]*")
+# Names of values in a query that are secret, as a regular expression to be matched whatever its case.
+SECRET_NAMES = "user|usr|username|login|pass|passwd|password|pwd|auth|key|token"
+_IN_QUERY = re.compile(rf"(?i)([?&](?:{SECRET_NAMES})=)[^&#\s'\"]*")
 
 
 class Secret:

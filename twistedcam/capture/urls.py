@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from twistedcam.capture.target import Target
 from twistedcam.errors import CameraError
-from twistedcam.secret import Secret
+from twistedcam.secret import SECRET_NAMES, Secret
 
 _LISTENING = ("udp", "rtp", "srt", "tcp")  # which may wait for a sender: their host may be missing
 SCHEMES = (
@@ -29,7 +29,7 @@ SCHEMES = (
     *_LISTENING,
 )
 _ESCAPES = "@ as %40, / as %2F, ? as %3F, # as %23, [ as %5B and ] as %5D"
-_PASSWORD_IN_QUERY = re.compile(r"(?i)(?:.*[_-])?(?:user|usr|username|login|pass|passwd|password|pwd|auth|key|token)")
+_PASSWORD_IN_QUERY = re.compile(rf"(?i)(?:.*[_-])?(?:{SECRET_NAMES})")
 _BARE = 8  # characters that a part of a path or query must have to be a token rather than a word such as "stream"
 
 
