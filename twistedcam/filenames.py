@@ -31,17 +31,21 @@ class FileNames:
     def numbered(self, stem: str, suffix: str) -> str:
         """A path that begins with C{stem} and ends with C{suffix}."""
         at = time.strftime("%Y%m%d-%H%M%S", time.localtime(self._now()))
-        start = os.path.join(self._folder, f"{stem}-{at}")
-        path, count = f"{start}{suffix}", 1
-        while os.path.exists(path):
-            count += 1
-            path = f"{start}-{count}{suffix}"
-        return path
+        return unused(os.path.join(self._folder, f"{stem}-{at}"), suffix)
 
     @staticmethod
     def pattern(stem: str, suffix: str) -> Callable[[str], object]:
         """A function that tells whether a name is one that L{numbered} makes."""
         return re.compile(rf"{re.escape(stem)}-\d{{8}}-\d{{6}}(-\d+)?{re.escape(suffix)}", re.ASCII).fullmatch
+
+
+def unused(start: str, suffix: str) -> str:
+    """The path C{start} + C{suffix} or, if there is a file at it, the first one with a number from 2 between them."""
+    path, count = f"{start}{suffix}", 1
+    while os.path.exists(path):
+        count += 1
+        path = f"{start}-{count}{suffix}"
+    return path
 
 
 def unique_stem(camera: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable
 
@@ -10,6 +9,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twistedcam.client import overlay
+from twistedcam.filenames import unused
 from twistedcam.frame import Frame
 from twistedcam.interfaces import IOutput
 from twistedcam.recording import Recording, RecordingError, check_path, load
@@ -91,9 +91,7 @@ class Recorder:
 
     def _new_path(self, frame: Frame) -> str:
         """The path that was given or, once there is a file at it, the next one with a number."""
-        start, suffix = os.path.splitext(self._path)
-        paths = itertools.chain([self._path], (f"{start}-{count}{suffix}" for count in itertools.count(2)))
-        return next(path for path in paths if not os.path.exists(path))
+        return unused(*os.path.splitext(self._path))
 
     def _complete(self, recording: Recording) -> None:
         said = f"recorded: {recording.path}, {recording.frames} frames, {recording.seconds:.1f} s"
