@@ -7,6 +7,8 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -38,13 +40,12 @@ def keep_time(reactor: Any) -> None:
 
 def _let_stop_again(reactor: Any) -> None:
     # Each signal stops the reactor, for which the second one would be an error with a traceback in the log.
-    stop = reactor.stop
+    reactor.stop = partial(_stop_once, reactor.stop)
 
-    def stop_once() -> None:
-        with contextlib.suppress(ReactorNotRunning):
-            stop()
 
-    reactor.stop = stop_once
+def _stop_once(stop: Callable[[], None]) -> None:
+    with contextlib.suppress(ReactorNotRunning):  # it is stopping already
+        stop()
 
 
 def _raise_file_limit() -> None:
@@ -92,12 +93,7 @@ def _end_on_hangup(reactor: Any) -> None:
 def leave(reactor: Any, status: int) -> None:
     """Stop C{reactor} and its services, and end the process of a command with this exit status."""
     atexit.register(_exit, status)
-    reactor.callWhenRunning(_stop, reactor)
-
-
-def _stop(reactor: Any) -> None:
-    with contextlib.suppress(ReactorNotRunning):  # it is stopping already
-        reactor.stop()
+    reactor.callWhenRunning(_stop_once, reactor.stop)
 
 
 def _exit(status: int) -> None:
