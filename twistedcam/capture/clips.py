@@ -63,10 +63,9 @@ class _PictureFiles:
 def _open_picture(path: str, mode: Mode) -> Media:
     media = Media(plain_target(path), mode)
     try:
-        if media.peek():
-            return media
+        if not media.peek():
+            raise CameraError(f"{path} has no picture that can be shown")
     except BaseException:
         media.close()
         raise
-    media.close()
-    raise CameraError(f"{path} has no picture that can be shown")
+    return media

@@ -18,9 +18,6 @@ _AT_ONCE_SECONDS = 0.002
 _MAX_PASSED_OVER = 100
 _LARGEST_WAIT_SECONDS = 60.0  # until a picture is due; a time that is further away has jumped
 
-Clock = Callable[[], float]
-Sleep = Callable[[float], None]
-
 
 @implementer(ICamera)
 class LiveCamera:
@@ -33,7 +30,12 @@ class LiveCamera:
     interval = 0.0
     is_stored = False
 
-    def __init__(self, media: Media, monotonic: Clock = time.monotonic, sleep: Sleep = time.sleep) -> None:
+    def __init__(
+        self,
+        media: Media,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._media = media
         self._monotonic = monotonic
         self._sleep = sleep

@@ -23,7 +23,6 @@ from twistedcam.libav import OPEN_TOLERANTLY, VideoReformatter, av
 _OPEN_SECONDS = 5.0
 _DEFAULT_SECONDS = 1 / 25  # of a picture, where nothing is known
 _LISTS = (".m3u8", ".m3u", ".mpd", ".ffconcat", ".sdp")  # files that name others, relative to their own place
-_AREA = "AREA"
 _PLAYLISTS = ("hls", "dash")
 _PICTURES = ("image2", "_pipe")
 # The schemes by which whole files are fetched; what comes by any other is sent as it is taken.
@@ -54,7 +53,7 @@ class Media:
     """
 
     def __init__(self, target: Target, mode: Mode, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._target = target
+        self.label = str(target)
         self._opened = target.reveal()
         self._scheme = urlsplit(self._opened).scheme.lower() if "://" in self._opened else ""
         self._mode = mode
@@ -66,7 +65,6 @@ class Media:
         self._next_time = 0.0
         self._reformatter = VideoReformatter()  # one for all pictures: it takes longer to prepare than to use
         self._peeked: list[Picture] = []
-        self.label = str(target)
         self.waited = 0.0  # seconds for which the last picture was waited for
         try:
             self._stream = self._find_stream()
@@ -102,29 +100,28 @@ class Media:
         frame = picture.frame
         width, height = round(frame.width * self._pixel_ratio), frame.height
         if not 0 < width * height <= MAX_PIXELS:
-            raise BrokenPictureError(f"{self._target} has a picture of {width} x {height} pixels")
+            raise BrokenPictureError(f"{self.label} has a picture of {width} x {height} pixels")
         largest = self._mode.max_width
         if largest and width > largest and not frame.rotation:
             # Converting to the final size at once takes half the time of converting all pixels first.
             width, height = largest, max(1, round(height * largest / width))
         try:
-            image = self._reformatter.reformat(frame, width, height, "bgr24", interpolation=_AREA).to_ndarray()
+            image = self._reformatter.reformat(frame, width, height, "bgr24", interpolation="AREA").to_ndarray()
             return _upright(cast(Image, image), frame)
         except (av.FFmpegError, ValueError) as error:
             raise BrokenPictureError(
-                f"{self._target} has a picture that cannot be read: {type(error).__name__}"
+                f"{self.label} has a picture that cannot be read: {type(error).__name__}"
             ) from None
 
     def close(self) -> None:
         """Close the file or connection."""
-        if self._container is not None:
-            self._container.close()
+        self._container.close()
         if self._file is not None:
             self._file.close()
 
     def _open(self) -> Any:
         settings: dict[str, Any] = {"options": dict(_OPTIONS), **OPEN_TOLERANTLY}
-        if "://" in self._opened:
+        if self._scheme:
             if self._scheme not in _FETCHED:
                 settings["options"] |= _SENT_OPTIONS
             return av.open(self._opened, timeout=(_OPEN_SECONDS, self._mode.read_seconds), **settings)
@@ -144,14 +141,14 @@ class Media:
             return step()
         except (av.FFmpegError, OSError, ValueError) as error:
             words = explain(error, self._opened, self._monotonic() - began, limit)
-            raise CameraError(f"{self._target} {words}") from None
+            raise CameraError(f"{self.label} {words}") from None
 
     def _find_stream(self) -> Any:
         stream = self._container.streams.best("video")
         if stream is None:
-            raise CameraError(f"{self._target} has no pictures, only other data such as sound")
+            raise CameraError(f"{self.label} has no pictures, only other data such as sound")
         if stream.codec_context is None:
-            raise CameraError(f"{self._target} has a video encoding that cannot be read here")
+            raise CameraError(f"{self.label} has a video encoding that cannot be read here")
         if stream.codec_context.name == "mjpeg":
             # Otherwise what is missing at the end of a JPEG is made up, without a word.
             stream.codec_context.options = {"err_detect": "explode"}
@@ -180,7 +177,7 @@ class Media:
             return None
         except av.FFmpegError as error:
             # Some versions of FFmpeg report the end of an answer whose length is unknown as an input/output error.
-            if error.errno == errno.EIO and self._has_begun and "://" in self._opened:
+            if error.errno == errno.EIO and self._has_begun and self._scheme:
                 return None
             raise
         finally:
@@ -192,7 +189,7 @@ class Media:
         except (av.EOFError, av.BlockingIOError):
             return []
         except av.FFmpegError:
-            raise BrokenPictureError(f"{self._target} has a damaged picture") from None
+            raise BrokenPictureError(f"{self.label} has a damaged picture") from None
 
     def _as_picture(self, frame: av.VideoFrame) -> Picture:
         rate = self._stream.average_rate
@@ -202,7 +199,7 @@ class Media:
         at = frame.time if frame.time is not None else self._next_time
         self._next_time = at + seconds
         if frame.is_corrupt:
-            raise BrokenPictureError(f"{self._target} has a damaged picture")
+            raise BrokenPictureError(f"{self.label} has a damaged picture")
         return Picture(frame, at, seconds)
 
 

@@ -18,9 +18,6 @@ _REOPEN_SECONDS = 0.2  # enough to open most files and URLs
 _LONGEST_SECONDS = 600.0  # of one picture in a recording
 _MAX_BROKEN = 1000
 
-Clock = Callable[[], float]
-Sleep = Callable[[float], None]
-
 
 @implementer(ICamera)
 class StoredCamera:
@@ -39,8 +36,8 @@ class StoredCamera:
         media: Media,
         open_next: Callable[[], Media],
         still_seconds: float = 1.0,
-        monotonic: Clock = time.monotonic,
-        sleep: Sleep = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._media: Media | None = media
         self._open_next = open_next
@@ -50,7 +47,7 @@ class StoredCamera:
         self._shown: tuple[Media, Picture] | None = None
         self._last: Picture | None = None  # of those read from the media that is open
         self._count = self._broken = 0
-        self._start: float | None = None  # when the time 0 of the media was, or would have been
+        self._start = 0.0  # when the time 0 of the media was, or would have been
         self._next: Picture | None = None
         self._ends = monotonic()  # when the last picture that was read has been shown for its time
         self._given = 0.0
@@ -65,15 +62,11 @@ class StoredCamera:
                 continue
             assert self._media is not None
             due, picture, self._next = self._due(self._next), self._next, None
-            late = self._monotonic() - due
-            if (
-                late > _LATE_SECONDS
-                and self._shown is not None
-                and self._monotonic() - self._given < REPEAT_SECONDS / 2
-            ):
-                continue  # passed over: we are slower than the clip
-            if late > _LATE_SECONDS:
-                self._delay(late)
+            now = self._monotonic()
+            if now - due > _LATE_SECONDS:
+                if self._shown is not None and now - self._given < REPEAT_SECONDS / 2:
+                    continue  # passed over: we are slower than the clip
+                self._delay(now - due)
             self._shown = (self._media, picture)
             return self._give()
 
@@ -111,11 +104,9 @@ class StoredCamera:
         return self._ends - _REOPEN_SECONDS if self._media is None else self._monotonic()
 
     def _due(self, picture: Picture) -> float:
-        assert self._start is not None
         return self._start + picture.time
 
     def _delay(self, seconds: float) -> None:
-        assert self._start is not None
         self._start += seconds
         self._ends += seconds
 
@@ -123,19 +114,19 @@ class StoredCamera:
         """Read the next picture, from the next media at the end of this one."""
         if self._media is None:
             self._media = self._open_next()
-            self._count, self._start, self._last = 0, None, None
+            self._count, self._last = 0, None
         picture = self._read()
         if picture is None:
             self._end()
             return
-        if self._start is None or not self._continues(picture):
+        if not self._continues(picture):
             self._start = max(self._ends, self._monotonic() - _LATE_SECONDS) - picture.time
         self._count, self._broken, self._last, self._next = self._count + 1, 0, picture, picture
         self._ends = self._due(picture) + picture.seconds
 
     def _continues(self, picture: Picture) -> bool:
-        """Whether its time is after that of the last one; times that jump are those of another recording."""
-        return self._last is None or 0 <= picture.time - self._last.time <= _LONGEST_SECONDS
+        """Whether its time follows that of the last one read; times that jump are those of another recording."""
+        return self._last is not None and 0 <= picture.time - self._last.time <= _LONGEST_SECONDS
 
     def _read(self) -> Picture | None:
         assert self._media is not None
@@ -151,9 +142,8 @@ class StoredCamera:
         """Close the media; what is shown is kept until its time is over."""
         media, self._media = self._media, None
         assert media is not None
-        if not self._count:
-            media.close()
-            raise CameraError(f"{media.label} has no picture that can be shown")
-        if self._count == 1 and self._last is not None:
-            self._ends += max(0.0, self._still_seconds - self._last.seconds)
         media.close()
+        if self._last is None:
+            raise CameraError(f"{media.label} has no picture that can be shown")
+        if self._count == 1:
+            self._ends += max(0.0, self._still_seconds - self._last.seconds)
