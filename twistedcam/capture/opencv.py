@@ -15,6 +15,7 @@ from zope.interface import implementer
 from twistedcam.capture import devices
 from twistedcam.capture.controls import set_controls
 from twistedcam.capture.mode import Mode
+from twistedcam.capture.stamps import plausible
 from twistedcam.codec import Image
 from twistedcam.errors import BrokenPictureError, CameraError
 from twistedcam.interfaces import ICamera
@@ -96,15 +97,8 @@ class OpenCVCamera:
     def _time_of_capture(self, now: float) -> float:
         # V4L2 drivers stamp a picture when its first or last line was taken, nearly
         # all by the monotonic clock, and OpenCV passes that on unchanged; its other
-        # backends report a position in the stream instead. A missing stamp, or one by
-        # another clock, is far from now, and a few drivers' stamps are up to a frame
-        # in the future (those of the kernel's vivid, for one). A picture cannot be
-        # newer than its delivery and is hardly ever 5 s older: outside of that range,
-        # the time of delivery is the best estimate.
-        if not self._has_clock:
-            return now
-        stamped = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        return stamped if 0 <= now - stamped <= 5 else now
+        # backends report a position in the stream instead.
+        return plausible(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, now) if self._has_clock else now
 
     def retrieve(self) -> Image | bytes:
         """Return the picture last grabbed, or the device's own JPEG of it. Raises L{BrokenPictureError} if damaged."""

@@ -9,12 +9,12 @@ from typing import Any
 from zope.interface import implementer
 
 from twistedcam.capture.mode import Mode
+from twistedcam.capture.stamps import plausible
 from twistedcam.codec import Image
 from twistedcam.errors import CameraError
 from twistedcam.interfaces import ICamera
 
 _DEFAULT_SIZE = (1280, 720)
-_MAX_AGE_SECONDS = 5.0
 
 
 def boot_seconds() -> float:
@@ -52,7 +52,8 @@ class PiCamera:
         finally:
             request.release()  # the camera has only a few
         age = 0.0 if stamp is None else self._boottime() - stamp / 1e9
-        return self._monotonic() - (age if 0 <= age <= _MAX_AGE_SECONDS else 0.0)
+        now = self._monotonic()
+        return plausible(now - age, now)
 
     def retrieve(self) -> Image:
         """Return the picture last grabbed."""
