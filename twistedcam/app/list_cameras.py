@@ -1,4 +1,4 @@
-"""What C{--list-cameras} prints: the cameras of this machine, with what can be written after C{--camera}."""
+"""The list of C{--list-cameras}: the cameras of this machine, with their texts for C{--camera}, modes and controls."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def list_cameras() -> str:
 
 
 def _device(path: str) -> str:
-    """What the node at C{path} is, or why that is not known; empty if it is no camera."""
+    """The description of the node at C{path}, or why it cannot be opened; empty if it is not a camera."""
     try:
         with devices.opened(path) as node:
             capability = node.capability()

@@ -93,7 +93,7 @@ def check_capture(path: str, node: Node) -> None:
 
 
 def _instead_of(path: str) -> str:
-    """What to use instead of a node that gives no pictures: one of the same device, if there is any."""
+    """Advice for a node that gives no pictures: the node of the same device that does, or where to find one."""
     for other in siblings(path):
         with contextlib.suppress(CameraError), opened(other) as node:
             if node.capability().is_capture:

@@ -16,7 +16,7 @@ _MAX_BYTES = 4096
 
 
 class Parts(NamedTuple):
-    """What was written: C{name} (or empty), C{source}, and C{options}, of which each has a list of values."""
+    """The parts of a text: C{name} (may be empty), C{source}, and C{options}, a list of values for each name."""
 
     name: str
     source: str

@@ -1,4 +1,4 @@
-"""What PyAV's errors mean, in words: they neither say it clearly nor leave out the URL."""
+"""PyAV's errors in plain words, without the URL that their own texts contain."""
 
 from __future__ import annotations
 
