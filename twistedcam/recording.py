@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import time
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from twistedcam import codec
 from twistedcam.codec import CodecError
@@ -19,6 +22,7 @@ from twistedcam.text import printable
 # frames themselves, each with its time, and can be played even if it breaks off.
 SUFFIX = ".mkv"
 _MILLISECOND = Fraction(1, 1000)
+_BLACK = np.zeros((16, 16, 3), np.uint8)
 _CLUSTER = {"cluster_time_limit": "500", "flush_packets": "1"}
 _OVERHEAD_BYTES = 48  # of a frame in a file, at most on average: 31 at 30 fps, 45 at one frame in ten seconds
 # A time of capture that differs by more than this from that of arrival means that a clock was set.
@@ -123,11 +127,11 @@ class Recording:
         with open(self.path, "xb"):  # fails if another process has made this file meanwhile; PyAV overwrites it
             self._is_created = True
         self._container = av.open(self.path, "w", format="matroska", options=_CLUSTER)
-        self._stream = self._container.add_stream("mjpeg")
-        # Otherwise PyAV declares 24 fps, at which players that trust it play the frames.
-        self._stream.codec_context.framerate = Fraction(0, 1)
+        # A stream for an encoder would declare 24 fps, at which players that trust it play the frames.
+        with av.open(io.BytesIO(codec.encode_jpeg(_BLACK)), format="jpeg_pipe") as jpeg:
+            self._stream = self._container.add_stream_from_template(jpeg.streams.video[0], opaque=True)
         self._stream.width, self._stream.height = frame.width, frame.height
-        self._stream.pix_fmt, self._stream.time_base = "yuvj420p", _MILLISECOND
+        self._stream.time_base = _MILLISECOND
 
     def _next_time(self, frame: Frame) -> int:
         """Milliseconds since the first frame, always more than for the frame before."""
