@@ -41,7 +41,7 @@ from twistedcam.codec import Image
 from twistedcam.frame import Frame
 from twistedcam.hub import Hub
 from twistedcam.server.factory import ViewerServerFactory
-from twistedcam.web.stream import Stream
+from twistedcam.web.stream import PartStream
 from twistedcam.wire.framing import PREFIX
 
 _BITS, _BLOCK = 56, 8  # microseconds since the epoch, one square for each bit, of this many pixels
@@ -95,7 +95,7 @@ def _serve_http(host: str, port: int, fps: float) -> None:
         isLeaf = True
 
         def render_GET(self, request: Any) -> int:
-            stream = Stream(request, hub, 0, reactor)
+            stream = PartStream(request, [hub], 0, reactor)
             request.notifyFinish().addErrback(lambda failure: stream.gone())
             return NOT_DONE_YET
 

@@ -15,3 +15,8 @@ def encoding_for(width: int, full_width: int) -> str:
     """The smallest JPEG encoding at least C{width} pixels wide, given the width of the full picture."""
     large_enough = (name for name, divisor in reversed(DIVISORS.items()) if full_width // divisor >= width)
     return next(large_enough, ENCODING_JPEG)
+
+
+def ladder_from(encoding: str) -> list[str]:
+    """The encodings for a viewer that wants C{encoding}, and smaller ones if its link is slow."""
+    return [encoding, *(smaller for smaller in SMALLER if DIVISORS[smaller] > DIVISORS[encoding])]

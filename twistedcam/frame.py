@@ -24,6 +24,7 @@ LIVE = "live"
 NO_SIGNAL = "no-signal"
 
 BOUNDARY = b"twistedcam-frame"  # between the parts of a multipart HTTP stream, and before the first
+PART_HEAD = b"Content-Type: image/jpeg\r\n\r\n"  # of a part in a stream for browsers
 
 _SOI = b"\xff\xd8"
 _APP0, _COM, _SOS, _EOI = 0xE0, 0xFE, 0xDA, 0xD9
@@ -84,9 +85,18 @@ class Frame:
         """The bytes of the frame in a multipart HTTP stream, made once for all viewers; see L{BOUNDARY}."""
         captured = self.captured or 0.0
         head = f"Content-Type: image/jpeg\r\nContent-Length: {len(self.payload)}\r\nX-Timestamp: {captured:.6f}\r\n\r\n"
-        # The boundary is sent right after a picture, not only with the next one: browsers show a picture when they
-        # have seen the boundary after it.
+        # The boundary is sent right after a picture, not only with the next one: readers that ignore Content-Length
+        # know only then that the picture is whole.
         return b"".join((head.encode(), self.payload, b"\r\n--", BOUNDARY, b"\r\n"))
+
+    @cached_property
+    def part_for_browsers(self) -> bytes:
+        """
+        As L{part}, but the head of the next part, L{PART_HEAD}, follows at once; it can say nothing about that part.
+
+        Chromium shows a picture only when it has read the next head.
+        """
+        return b"".join((self.payload, b"\r\n--", BOUNDARY, b"\r\n", PART_HEAD))
 
     @classmethod
     def from_jpeg(cls, payload: bytes, clock: Callable[[], float | None] = time.time) -> Frame:

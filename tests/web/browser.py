@@ -25,7 +25,7 @@ from twistedcam.encodings import ENCODING_JPEG, ENCODINGS
 from twistedcam.frame import BOUNDARY, Frame, stamp
 from twistedcam.hub import Hub
 from twistedcam.rates import Meter
-from twistedcam.web import metrics, status
+from twistedcam.web import metrics
 from twistedcam.web.authenticators import RequestAuthenticator
 from twistedcam.web.hosts import Hosts
 from twistedcam.web.proxies import Proxies
@@ -148,7 +148,7 @@ class WebTestCase(TestCase):
             self.clock,
             self.cameras,
             self.admission,
-            lambda: status.state(self.cameras, time.time()),
+            time.time,
             self.metrics.render,
         )
         self.face.startService()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
@@ -88,7 +89,7 @@ class RequestFuzzTests(SynchronousTestCase):
         hub = cameras["desk"].hubs[ENCODING_JPEG]
         hub.attach(RecordingSink())
         hub.publish(frame(1))
-        self.face = WebService(self.clock, cameras, self.admission, dict, Metrics(self.clock).render)
+        self.face = WebService(self.clock, cameras, self.admission, time.time, Metrics(self.clock).render)
         portal = make_portal([InMemoryUsernamePasswordDatabaseDontUse(me=b"secret")])
         kinds: tuple[RequestAuthenticator | None, ...] = (
             None,

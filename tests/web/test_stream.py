@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 
 from twisted.internet import reactor
 from zope.interface.verify import verifyClass
 
 from tests.processes import turn
-from tests.web.browser import Exchange, WebTestCase, frame
+from tests.web.browser import PICTURE, Exchange, WebTestCase, frame
 from twistedcam.access.admission import Admission
 from twistedcam.access.share import make_share, over_tls
 from twistedcam.encodings import ENCODING_JPEG
-from twistedcam.frame import Frame
+from twistedcam.frame import Frame, stamp
 from twistedcam.hub import Hub
 from twistedcam.interfaces import ISink
 from twistedcam.pacing.transport_sink import PROGRESS_SECONDS
 from twistedcam.testing import RecordingSink
 from twistedcam.web.stream import SNAPSHOT_SECONDS, Snapshot
+from twistedcam.wire.framing import JPEG_FIRST_BYTE, MAX_BYTES_FROM_SERVER, MessageParser
 
 
 class StreamTests(WebTestCase):
@@ -164,6 +167,156 @@ class StreamTests(WebTestCase):
         stream.transport.resumeProducing()  # type: ignore[attr-defined]
         await self.until(lambda: stream.frames()[-1].sequence == 199)
         self.assertLess(len(stream.frames()), 150)
+
+
+class BrowserTests(WebTestCase):
+    """Streams as browsers ask for them."""
+
+    def make_clock(self) -> Any:
+        return reactor
+
+    async def published(self, path: str, headers: dict[str, str]) -> Exchange:
+        """A stream that has been sent two frames."""
+        stream = await self.send(path, **headers)  # type: ignore[arg-type]
+        await self.until(lambda: self.hub.is_watched)
+        self.hub.publish(frame(0))
+        await self.until(lambda: stream.body.count(PICTURE[-100:]) == 1)
+        self.hub.publish(frame(1))
+        await self.until(lambda: stream.body.count(PICTURE[-100:]) == 2)
+        return stream
+
+    async def test_image(self) -> None:
+        """After each picture the head of the next part follows at once: only then does Chromium show the picture."""
+        await self.serve()
+        accept = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+        for path, headers in (
+            ("/stream", {"Accept": accept}),
+            ("/stream", {"Sec-Fetch-Dest": "image"}),
+            ("/stream?advance_headers=1", {}),
+        ):
+            stream = await self.published(path, headers)
+            separator = b"--twistedcam-frame\r\nContent-Type: image/jpeg\r\n\r\n"
+            nothing, first, second, nothing_yet = stream.body.split(separator)
+            self.assertEqual((nothing, nothing_yet), (b"", b""))
+            self.assertEqual([Frame.from_jpeg(part[:-2]).sequence for part in (first, second)], [0, 1])
+            stream.abort()
+            await self.until(lambda: not self.hub.is_watched)
+
+    async def test_other_programs(self) -> None:
+        """Programs that are no browsers are sent each part's length before it, whatever they accept."""
+        await self.serve()
+        for accept in ("*/*", "image/jpeg", "multipart/x-mixed-replace"):
+            stream = await self.published("/stream", {"Accept": accept})
+            self.assertEqual([got.sequence for got in stream.frames()], [0, 1])
+            self.assertIn("x-accel-buffering: no", stream.head)
+            stream.abort()
+            await self.until(lambda: not self.hub.is_watched)
+
+    async def test_document(self) -> None:
+        """Opened as a page of its own, a stream is an image as large as the window, whose pictures fit the link."""
+        await self.serve()
+        accept = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+        for path, source, root in (
+            ("/stream", "?adapt=1", ""),
+            ("/stream/", "?adapt=1", "../"),
+            ("/stream/front%20door?fps=5&amp;x", "?fps=5&amp;amp;x&amp;adapt=1", "../"),
+            ("/?action=stream", "?action=stream&amp;adapt=1", ""),
+            ("/stream/desk?adapt=0", "?adapt=0", "../"),
+        ):
+            answer = await self.ask(path, Accept=accept)
+            self.assertEqual(answer.status, 200)
+            self.assertIn("content-type: text/html", answer.head)
+            page = answer.body.decode()
+            self.assertIn(f'<img src="{source}" alt="Camera ', page)
+            self.assertIn(f'href="{root}stream.css"', page)
+        self.assertEqual((await self.ask("/stream?fps=x", Accept=accept)).status, 400)
+        self.assertFalse(self.hub.is_watched)
+
+
+class MessageTests(WebTestCase):
+    """Several cameras over one connection, as messages of the wire protocol."""
+
+    def make_clock(self) -> Any:
+        return reactor
+
+    def messages(self, stream: Exchange) -> list[bytes]:
+        """The whole messages that came."""
+        parser = MessageParser(MAX_BYTES_FROM_SERVER)
+        parser.receive(stream.body)
+        return list(iter(parser.next_message, None))
+
+    def frames(self, stream: Exchange) -> list[Frame]:
+        """The frames that came."""
+        return [Frame.from_jpeg(message) for message in self.messages(stream) if message[0] == JPEG_FIRST_BYTE]
+
+    async def test_all(self) -> None:
+        """The state of all cameras comes first and then once a second, with the number of viewers; frames between."""
+        await self.serve()
+        stream = await self.send("/messages")
+        await self.until(lambda: all(camera.hubs[ENCODING_JPEG].is_watched for camera in self.cameras.values()))
+        for name, camera in self.cameras.items():
+            camera.hubs[ENCODING_JPEG].publish(stamp(PICTURE, name, 3, time.time()))
+        await self.until(lambda: sum(message[:1] == b"{" for message in self.messages(stream)) == 2)
+        self.assertEqual([(got.camera, got.sequence) for got in self.frames(stream)], [("desk", 3), ("front door", 3)])
+        first, *_, last = [json.loads(message) for message in self.messages(stream) if message[:1] == b"{"]
+        self.assertEqual(
+            [(first["type"], camera["name"]) for camera in first["cameras"]],
+            [
+                ("state", "desk"),
+                ("state", "front door"),
+            ],
+        )
+        self.assertEqual([camera["viewers"] for camera in last["cameras"]], [1, 1])
+        self.assertLess(abs(last["clock"] - time.time()), 60)
+        self.assertEqual(self.admission.viewers.taken, 1)
+        stream.abort()
+        await self.until(lambda: not self.admission.viewers.taken)
+        self.assertFalse(any(hub.is_watched for camera in self.cameras.values() for hub in camera.hubs.values()))
+
+    async def test_choice(self) -> None:
+        """The cameras, and each one's width and rate, can be chosen; smaller pictures are for slow links."""
+        await self.serve()
+        stream = await self.send("/messages?camera=front%20door&camera=desk&width=150&width=40&fps=0&fps=1")
+        door, desk = (self.cameras[name].hubs for name in ("front door", "desk"))
+        await self.until(lambda: door["jpeg/2"].is_watched and desk["jpeg/8"].is_watched)
+        for sequence in range(8):
+            desk["jpeg/8"].publish(frame(sequence, ago=2 - sequence / 4))
+            if not sequence:
+                await self.until(lambda: len(self.frames(stream)) == 1)
+        await self.until(lambda: len(self.frames(stream)) == 2)
+        self.assertEqual([got.sequence for got in self.frames(stream)], [0, 4])
+
+    async def test_mistakes(self) -> None:
+        """A wrong query is answered with one line."""
+        await self.serve()
+        for query, code, text in (
+            ("camera=cellar", 404, b"no camera 'cellar' here; the cameras are: desk, front door"),
+            ("camera=desk&camera=front%20door&width=1&width=2&width=3", 400, b"width is given 3 times"),
+            ("camera=desk&width=wide", 400, b"width=wide is not a number"),
+            ("fps=-1", 400, b"fps=-1 is not a number from 0 to 1000"),
+        ):
+            answer = await self.ask(f"/messages?{query}")
+            self.assertEqual((answer.status, answer.body.count(b"\n")), (code, 1))
+            self.assertIn(text, answer.body)
+        self.assertEqual((await self.ask("/messages", "HEAD")).status, 200)
+        self.assertEqual(self.admission.viewers.taken, 0)
+
+    async def test_slow(self) -> None:
+        """A viewer that was slow is sent the newest of each camera, and what was begun whole."""
+        await self.serve()
+        stream = await self.send("/messages")
+        await self.until(lambda: self.hub.is_watched)
+        assert stream.transport is not None
+        stream.transport.pauseProducing()  # type: ignore[attr-defined]
+        for sequence in range(300):
+            for name, camera in self.cameras.items():
+                payload = stamp(PICTURE, name, sequence, time.time()).payload + bytes(100_000)
+                camera.hubs[ENCODING_JPEG].publish(Frame(payload, name, sequence))
+            await turn()
+        stream.transport.resumeProducing()  # type: ignore[attr-defined]
+        await self.until(lambda: [got.sequence for got in self.frames(stream)[-2:]] == [299, 299])
+        self.assertEqual({got.camera for got in self.frames(stream)[-2:]}, set(self.cameras))
+        self.assertLess(len(self.frames(stream)), 200)
 
 
 class SnapshotTests(WebTestCase):

@@ -24,7 +24,6 @@ from twistedcam.capture.service import Capture
 from twistedcam.encodings import ENCODING_JPEG, ENCODINGS, SMALLER
 from twistedcam.hub import Hub
 from twistedcam.server.factory import ViewerServerFactory
-from twistedcam.web import status
 from twistedcam.web.hosts import Hosts
 from twistedcam.web.metrics import Metrics
 from twistedcam.web.proxies import Proxies
@@ -149,7 +148,7 @@ class Server(MultiService):
             self._reactor,
             self.cameras,
             self._admission,
-            lambda: status.state(self.cameras, self._now()),
+            self._now,
             self._metrics.render,
         )
         face.setServiceParent(self)

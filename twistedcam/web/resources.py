@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
@@ -19,22 +20,35 @@ from twisted.web.static import Data
 from twistedcam.access.admission import Admission, UnknownCameraError, find_camera
 from twistedcam.access.places import Places
 from twistedcam.camera_status import ICameraStatus
+from twistedcam.encodings import ladder_from
 from twistedcam.errors import NoRoomError
 from twistedcam.net import network_of
 from twistedcam.pacing.transport_sink import PROGRESS_SECONDS
 from twistedcam.rates import MAX_FPS
+from twistedcam.web import status
+from twistedcam.web.document import is_document, shows_images, stream_document
 from twistedcam.web.headers import header
-from twistedcam.web.query import QueryError, hub_for, number
+from twistedcam.web.query import QueryError, encodings_for, hub_for, is_on, number, numbers
 from twistedcam.web.responses import DynamicResource, TextResource, busy
-from twistedcam.web.stream import STREAM_TYPE, Snapshot, Stream
+from twistedcam.web.stream import (
+    MESSAGE_STREAM_TYPE,
+    PART_STREAM_TYPE,
+    MessageStream,
+    PartStream,
+    Snapshot,
+    Stream,
+)
+from twistedcam.wire.framing import pack
 
 _MAX_AGE_SECONDS = 1.0
 _SWEEP_SECONDS = 1.0
+_PATHS = "/, /stream, /snapshot, /messages, /state, /metrics"
 _STOPPING = "the server is stopping"
 _PAGE = {
     "": ("index.html", "text/html; charset=utf-8"),
     "page.js": ("page.js", "text/javascript; charset=utf-8"),
     "style.css": ("style.css", "text/css; charset=utf-8"),
+    "stream.css": ("stream.css", "text/css; charset=utf-8"),
     "icon.svg": ("icon.svg", "image/svg+xml"),
 }
 
@@ -67,13 +81,39 @@ class Pictures(Resource):
 
     def render_GET(self, request: Request) -> Any:
         """A stream or a picture."""
+        camera = self._camera if self._camera is not None else find_camera(self._cameras, None)
+        return _answer_or_explain(request, lambda: self._answer(request, camera))
+
+
+class Messages(Resource):
+    """C{/messages}: several cameras over one connection, those that C{?camera=NAME&camera=NAME} names, or all."""
+
+    isLeaf = True
+
+    def __init__(
+        self, answer: Callable[[Request, list[ICameraStatus]], Any], cameras: Mapping[str, ICameraStatus]
+    ) -> None:
+        super().__init__()
+        self._answer = answer
+        self._cameras = cameras
+
+    def render_GET(self, request: Request) -> Any:
+        """The messages."""
+        names = dict.fromkeys(name.decode(errors="replace") for name in request.args.get(b"camera", []))
         try:
-            camera = self._camera if self._camera is not None else find_camera(self._cameras, None)
-            return self._answer(request, camera)
-        except QueryError as error:
-            return TextResource(http.BAD_REQUEST, str(error)).render(request)
-        except NoRoomError as error:
-            return busy(error).render(request)
+            cameras = [find_camera(self._cameras, name) for name in names or self._cameras]
+        except UnknownCameraError as error:
+            return TextResource(http.NOT_FOUND, str(error)).render(request)
+        return _answer_or_explain(request, lambda: self._answer(request, cameras))
+
+
+def _answer_or_explain(request: Request, answer: Callable[[], Any]) -> Any:
+    try:
+        return answer()
+    except QueryError as error:
+        return TextResource(http.BAD_REQUEST, str(error)).render(request)
+    except NoRoomError as error:
+        return busy(error).render(request)
 
 
 class Root(Resource):
@@ -87,7 +127,9 @@ class Root(Resource):
     def getChild(self, path: bytes, request: Request) -> IResource:
         """The page, for the root itself."""
         if path or request.postpath:
-            return TextResource(http.NOT_FOUND, "not found; there are: /, /stream, /snapshot, /state, /metrics")
+            return TextResource(
+                http.NOT_FOUND, "not found; there are: /, /stream, /snapshot, /messages, /state, /metrics"
+            )
         return self
 
     def render_GET(self, request: Request) -> Any:
@@ -105,8 +147,8 @@ class WebService(Service):
     The viewers over HTTP. C{root} is the resource to serve, C{streams} are the streams that are being sent, and
     C{snapshots} the requests that wait for a picture.
 
-    C{cameras} maps names to cameras, the first being the default; C{state} gives the content of C{/state}, and
-    C{metrics} the type and content of C{/metrics} for an Accept header.
+    C{cameras} maps names to cameras, the first being the default; C{now} is the time of day, in seconds since the
+    epoch; C{metrics} gives the type and content of C{/metrics} for an Accept header.
     """
 
     def __init__(
@@ -114,26 +156,28 @@ class WebService(Service):
         clock: IReactorTime,
         cameras: Mapping[str, ICameraStatus],
         admission: Admission,
-        state: Callable[[], dict[str, Any]],
+        now: Callable[[], float],
         metrics: Callable[[str], tuple[str, bytes]],
     ) -> None:
         self._clock = clock
         self._cameras = cameras
         self._admission = admission
+        self._now = now
         self.streams: set[Stream] = set()
         self.snapshots: set[Snapshot] = set()
-        self._sweep = LoopingCall(self._end_stalled)
+        self._sweep = LoopingCall(self._sweep_streams)
         self._sweep.clock = clock
-        self.root = self._make_root(state, metrics)
+        self.root = self._make_root(metrics)
 
-    def _make_root(self, state: Callable[[], dict[str, Any]], metrics: Callable[[str], tuple[str, bytes]]) -> Resource:
+    def _make_root(self, metrics: Callable[[str], tuple[str, bytes]]) -> Resource:
         stream, snapshot = Pictures(self._stream, self._cameras), Pictures(self._snapshot, self._cameras)
         files = {path: _page_file(name, kind) for path, (name, kind) in _PAGE.items()}
         root = Root(files.pop(""), {b"stream": stream, b"snapshot": snapshot})
         leaves = {
             "stream": stream,
             "snapshot": snapshot,
-            "state": DynamicResource(lambda request: ("application/json", json.dumps(state()).encode())),
+            "messages": Messages(self._messages, self._cameras),
+            "state": DynamicResource(lambda request: ("application/json", self._state())),
             "metrics": DynamicResource(lambda request: metrics(header(request, b"Accept") or "")),
             "healthz": TextResource(http.OK, "ok"),
         }
@@ -142,7 +186,7 @@ class WebService(Service):
         return root
 
     def startService(self) -> None:
-        """Begin to end stalled streams."""
+        """Begin to look after the streams, once a second."""
         super().startService()
         self._sweep.start(_SWEEP_SECONDS, now=False)
 
@@ -163,15 +207,38 @@ class WebService(Service):
         channel: Any = request.channel  # a WebChannel
         channel.hold(places.take(network_of(host)))
 
+    def _state(self) -> bytes:
+        return json.dumps(status.state(self._cameras, self._now())).encode()
+
+    def _summary(self) -> bytes:
+        return pack(json.dumps(status.summary(self._cameras, self._now())).encode())
+
     def _stream(self, request: Request, camera: ICameraStatus) -> Any:
-        hub, fps = hub_for(request, camera), number(request, "fps", 0, MAX_FPS, 0)
+        (encoding,), fps = encodings_for(request, [camera]), number(request, "fps", 0, MAX_FPS, 0)
+        hubs = [camera.hubs[name] for name in (ladder_from(encoding) if is_on(request, "adapt") else [encoding])]
+        for_browser = is_on(request, "advance_headers") or shows_images(request)
+        if is_document(request):
+            return stream_document(request, camera.name)
+        make = partial(PartStream, request, hubs, fps, self._clock, for_browser)
+        return self._begin(request, PART_STREAM_TYPE, make, camera.name)
+
+    def _messages(self, request: Request, cameras: list[ICameraStatus]) -> Any:
+        encodings, rates = encodings_for(request, cameras), numbers(request, "fps", 0, MAX_FPS, [0] * len(cameras))
+        ladders = [
+            [camera.hubs[name] for name in ladder_from(encoding)]
+            for camera, encoding in zip(cameras, encodings, strict=True)
+        ]
+        make = partial(MessageStream, request, self._summary(), list(zip(ladders, rates, strict=True)), self._clock)
+        return self._begin(request, MESSAGE_STREAM_TYPE, make, ", ".join(camera.name for camera in cameras))
+
+    def _begin(self, request: Request, kind: str, make: Callable[[], Stream], names: str) -> Any:
         self._take(self._admission.viewers, request)
         if request.method == b"HEAD":
-            request.setHeader("Content-Type", STREAM_TYPE)
+            request.setHeader("Content-Type", kind)
             return b""
-        stream = Stream(request, hub, fps, self._clock)
+        stream = make()
         self.streams.add(stream)
-        self._log("viewer {peer} came to {camera}, {count} watching", stream, camera=camera.name)
+        self._log("viewer {peer} came to {names}, {count} watching", stream, names=names)
         request.notifyFinish().addErrback(self._gone, stream)
         return NOT_DONE_YET
 
@@ -191,9 +258,10 @@ class WebService(Service):
     def _log(self, line: str, stream: Stream, **values: object) -> None:
         self._admission.log.info(line, peer=stream.peer, count=self._admission.viewers.taken, **values)
 
-    def _end_stalled(self) -> None:
-        now = self._clock.seconds()
+    def _sweep_streams(self) -> None:
+        now, state = self._clock.seconds(), cache(self._summary)  # made once, for those who want it
         for stream in tuple(self.streams):
+            stream.sweep(state)
             if stream.has_stalled(now):
                 self._log(f"viewer {{peer}} ended: it took nothing for {PROGRESS_SECONDS:.0f} s", stream)
                 stream.end()

@@ -22,10 +22,23 @@ def outlets(camera: ICameraStatus) -> Iterator[tuple[str, Outlet]]:
 
 def state(cameras: Mapping[str, ICameraStatus], now: float) -> dict[str, Any]:
     """The state of all C{cameras} at C{now}; times are in seconds since the epoch, ages in seconds."""
+    viewers = {
+        name: [_viewer(encoding, outlet) for encoding, outlet in outlets(camera)] for name, camera in cameras.items()
+    }
     return {
         "clock": now,
         "versions": VERSIONS,
-        "cameras": [_camera(camera, now) for camera in cameras.values()],
+        "cameras": [_camera(camera, now) | {"viewers": viewers[name]} for name, camera in cameras.items()],
+    }
+
+
+def summary(cameras: Mapping[str, ICameraStatus], now: float) -> dict[str, Any]:
+    """The message that tells a page the state of all C{cameras} at C{now}; of the viewers it tells the number."""
+    counts = {name: sum(map(len, camera.hubs.values())) for name, camera in cameras.items()}
+    return {
+        "type": "state",
+        "clock": now,
+        "cameras": [_camera(camera, now) | {"viewers": counts[name]} for name, camera in cameras.items()],
     }
 
 
@@ -43,7 +56,6 @@ def _camera(camera: ICameraStatus, now: float) -> dict[str, Any]:
         "broken": camera.broken,
         "problem": camera.problem,
         "losses": camera.losses,
-        "viewers": [_viewer(encoding, outlet) for encoding, outlet in outlets(camera)],
         "recording": None if camera.recording is None else camera.recording(),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -11,38 +11,47 @@ from twisted.web import http
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from twistedcam.frame import BOUNDARY, Frame
+from twistedcam.frame import BOUNDARY, PART_HEAD, Frame
 from twistedcam.hub import Hub, Outlet
 from twistedcam.interfaces import ISink
 from twistedcam.net import describe
+from twistedcam.pacing.quality_ladder import QualityLadder
+from twistedcam.pacing.shared_sink import SharedSink
 from twistedcam.pacing.transport_sink import TransportSink
 from twistedcam.web.responses import TextResource
 
 SNAPSHOT_SECONDS = 10.0
-STREAM_TYPE = f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}"
+PART_STREAM_TYPE = f"multipart/x-mixed-replace; boundary={BOUNDARY.decode()}"
+MESSAGE_STREAM_TYPE = "application/octet-stream"
 
 
 class Stream:
-    """One HTTP connection that is sent frames until it ends, as multipart/x-mixed-replace."""
+    """
+    An HTTP answer that goes on until its connection ends: frames, no faster than the viewer's link takes them.
 
-    def __init__(self, request: Request, hub: Hub, fps: float, clock: IReactorTime) -> None:
+    C{first} is sent at once; C{render} gives the bytes of a frame.
+    """
+
+    def __init__(
+        self, request: Request, kind: str, first: bytes, render: Callable[[Frame], bytes], clock: IReactorTime
+    ) -> None:
         transport: Any = request.channel.transport
         request.clientproto = b"HTTP/1.0"  # otherwise twisted.web sends chunks, which not every player knows
         request.setHeader("Connection", "close")
-        request.setHeader("Content-Type", STREAM_TYPE)
-        request.write(b"--" + BOUNDARY + b"\r\n")
+        request.setHeader("Content-Type", kind)
+        request.setHeader("X-Accel-Buffering", "no")  # nginx would keep megabytes of pictures for a slow viewer
+        request.write(first)
         self.peer = f"http {describe(request.getClientAddress())}"
         self._transport = transport
         transport.unregisterProducer()  # twisted.web's own, which does not know about frames
-        self._sink = TransportSink(transport, clock, self._ready, attrgetter("part"), is_writing=True)
-        self._hub = hub
-        self._outlet = hub.attach(self._sink, self.peer)
-        self._outlet.limit(fps)
+        self._sink = TransportSink(transport, clock, self._ready, render, is_writing=True)
 
     def gone(self) -> None:
         """The connection is lost: take no more frames."""
         self._sink.stopProducing()
-        self._hub.detach(self._outlet)
+
+    def sweep(self, state: Callable[[], bytes]) -> None:
+        """Once a second: adjust the size of the pictures to the link; C{state} gives the message about all cameras."""
 
     def has_stalled(self, now: float) -> bool:
         """Whether a frame has waited for it for L{PROGRESS_SECONDS<twistedcam.pacing.transport_sink>}."""
@@ -53,7 +62,72 @@ class Stream:
         self._transport.abortConnection()
 
     def _ready(self) -> None:
-        self._outlet.resume()
+        """The link may have room again."""
+
+
+class PartStream(Stream):
+    """
+    One camera's frames as multipart/x-mixed-replace. For C{hubs} see L{QualityLadder}.
+
+    C{for_browser} sends the head of each part before the part itself is known, so that Chromium shows a picture at
+    once. Such a head has no Content-Length, which some programs need.
+    """
+
+    def __init__(
+        self, request: Request, hubs: Sequence[Hub], fps: float, clock: IReactorTime, for_browser: bool = False
+    ) -> None:
+        first = b"--" + BOUNDARY + b"\r\n"
+        if for_browser:
+            first += PART_HEAD
+        super().__init__(request, PART_STREAM_TYPE, first, _PART_FOR_BROWSERS if for_browser else _PART, clock)
+        self._ladder = QualityLadder(hubs, self._sink, self.peer, fps)
+
+    def gone(self) -> None:
+        super().gone()
+        self._ladder.leave()
+
+    def sweep(self, state: Callable[[], bytes]) -> None:
+        self._ladder.adjust()
+
+    def _ready(self) -> None:
+        self._ladder.outlet.resume()
+
+
+class MessageStream(Stream):
+    """
+    The frames of several cameras, and once a second the C{state} of all, as messages of the wire protocol.
+
+    C{cameras} has for each camera the hubs, as L{QualityLadder} takes them, and the highest number of frames a second.
+    """
+
+    def __init__(
+        self, request: Request, state: bytes, cameras: Iterable[tuple[Sequence[Hub], float]], clock: IReactorTime
+    ) -> None:
+        super().__init__(request, MESSAGE_STREAM_TYPE, state, _MESSAGE, clock)
+        self._state = b""  # waits until a frame has left
+        self._cameras = SharedSink(self._sink)
+        for hubs, fps in cameras:
+            self._cameras.watch(hubs, self.peer, fps)
+
+    def gone(self) -> None:
+        super().gone()
+        self._cameras.leave()
+
+    def sweep(self, state: Callable[[], bytes]) -> None:
+        self._cameras.adjust()
+        self._state = state()
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._state and self._sink.send(self._state):
+            self._state = b""
+
+    def _ready(self) -> None:
+        self._tell()
+        self._cameras.resume()
+
+
+_PART, _PART_FOR_BROWSERS, _MESSAGE = map(attrgetter, ("part", "part_for_browsers", "message"))
 
 
 @implementer(ISink)
