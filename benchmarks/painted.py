@@ -196,14 +196,14 @@ def _blocks(window: Image) -> Image:
     return window[round(top) : round(top + _BLOCK * scale), round(left) : round(left + _WIDTH * scale)]
 
 
-def nginx(settings: str) -> str:
-    """The configuration of an nginx in front of the server."""
+def nginx(settings: str, folder: str) -> str:
+    """The configuration of an nginx in front of the server, which writes its files into C{folder}."""
     documented = Path("docs/deployment.md").read_text()
     found = re.search(r"```nginx\n(.*?)```", documented, re.DOTALL)
     lines = found[1] if settings == "documented" and found else f"location / {{ proxy_pass http://127.0.0.1:{_PORT}; }}"
     lines = lines.replace("127.0.0.1:8080", f"127.0.0.1:{_PORT}")
     server = f"server {{ listen {_PROXY_PORT}; {lines} }}" if "server {" not in lines else lines
-    return f"daemon off; pid /dev/null; error_log /dev/null; events {{}} http {{ access_log off; {server} }}"
+    return f"daemon off; pid {folder}/pid; error_log {folder}/log; events {{}} http {{ access_log off; {server} }}"
 
 
 @contextlib.contextmanager
@@ -213,10 +213,10 @@ def running(at: list[str], fps: float, proxy: str) -> Iterator[int]:
         serve = [*at, sys.executable, "-m", "benchmarks.painted", "--serve", str(fps)]
         commands = [serve]
         if proxy:
-            file = stack.enter_context(tempfile.NamedTemporaryFile("w", suffix=".conf"))
-            file.write(nginx(proxy))
-            file.flush()
-            commands.append([*at, "nginx", "-c", file.name])
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            file = Path(folder, "nginx.conf")
+            file.write_text(nginx(proxy, folder))
+            commands.append([*at, "nginx", "-c", str(file)])
         for command in commands:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             stack.callback(process.wait)
