@@ -44,7 +44,7 @@ class OptionTests(SynchronousTestCase):
         self.assertEqual([camera.name for camera in config.cameras], ["test", "desk"])
         self.assertEqual([endpoint.description for endpoint in config.listen], ["unix:a", "unix:b"])
         self.assertEqual((config.cameras[0].mode.size, config.cameras[0].settings), ((640, 480), Settings(160, 10, 90)))
-        self.assertEqual((config.http, config.max_viewers, config.allow_origin), (None, 3, "*"))
+        self.assertEqual((config.http, config.max_viewers, config.allow_origins), (None, 3, ("*",)))
         self.assertEqual(config.allow_hosts, ("a.example", "b.example"))
         self.assertEqual(list(map(str, config.trusted_proxies)), ["127.0.0.1/32", "10.0.0.0/8"])
         self.assertIsInstance(config.access, Passwords)

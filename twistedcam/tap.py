@@ -67,7 +67,6 @@ class Options(GroupedOptions, AuthOptionMixin):
             ),
             ("quality", "q", "JPEG quality, 1 to 100."),
             ("max-viewers", "m", "Maximum number of viewers, over TCP and HTTP together."),
-            ("allow-origin", None, "Let web pages of this origin read the pictures: http://host:8123, or * for all."),
             ("codec", None, "Encoding for viewers that never send a hello: jpeg, or pickle for the tutorial's client."),
         )
     ]
@@ -87,6 +86,7 @@ class Options(GroupedOptions, AuthOptionMixin):
         self["control"] = []
         self["listen"] = []
         self["auth"] = []
+        self["allow-origin"] = []
         self["allow-host"] = []
         self["trusted-proxy"] = []
         self["http"] = None
@@ -123,6 +123,10 @@ class Options(GroupedOptions, AuthOptionMixin):
     def opt_http(self, description: str) -> None:
         """A server endpoint string for HTTP, or off. [default: tcp:8080:interface=127.0.0.1, with --share tcp:8080]"""
         self["http"] = description
+
+    def opt_allow_origin(self, origin: str) -> None:
+        """Let web pages of this origin show and read the pictures: http://host:8123, or * for all; repeatable."""
+        self["allow-origin"].append(origin)
 
     def opt_allow_host(self, name: str) -> None:
         """Answer web requests for this host name too, where nobody has to log in; repeatable."""

@@ -62,7 +62,7 @@ class ValueTests(ConfigTestCase):
                 (Settings(320, 0, 80), Mode(None, 0, as_jpeg=False, max_width=320)),
             )
             self.assertEqual((config.silent_encoding, config.max_viewers), ("jpeg", 500))
-            self.assertEqual((config.access, config.allow_origin, config.preview), (Local(), "", False))
+            self.assertEqual((config.access, config.allow_origins, config.preview), (Local(), (), False))
 
     def test_frozen(self) -> None:
         """A configuration cannot be changed later."""
@@ -88,10 +88,11 @@ class ValueTests(ConfigTestCase):
         for text, origin in (
             ("*", "*"),
             ("null", "null"),
-            ("HTTP://Dash.example:80/", "http://dash.example"),
+            ("HTTP://Dash.example:80", "http://dash.example"),
             ("https://dash.example:8443", "https://dash.example:8443"),
         ):
-            self.assertEqual(self.make(allow_origin=text).allow_origin, origin)
+            self.assertEqual(self.make(allow_origin=text).allow_origins, (origin,))
+        self.assertEqual(self.make(allow_origin=["http://a", "https://b"]).allow_origins, ("http://a", "https://b"))
         names = self.make(allow_host=["Cam.Example.", "b\u00fccher.example", "my_cam"]).allow_hosts
         self.assertEqual(names, ("cam.example", "xn--bcher-kva.example", "my_cam"))
         networks = self.make(trusted_proxy=["10.0.0.0/8", "::1"]).trusted_proxies
@@ -118,8 +119,8 @@ class ValueTests(ConfigTestCase):
             ("http", 8080, "--http: 8080 is not a string"),
             ("listen", 5, "--listen: 5 is not a string"),
             ("listen", ["unix:a", 5], "--listen: 5 is not a string"),
-            ("allow_origin", "cam.example", "--allow-origin: 'cam.example' is not an origin, write it like http://"),
-            ("allow_origin", "http://cam.example/page", "--allow-origin: 'http://cam.example/page' is not an origin"),
+            ("allow_origin", "cam.example", "--allow-origin: 'cam.example' is not an origin, write http://cam.example"),
+            ("allow_origin", ["*", "http://a.example/b"], "'http://a.example/b' is not an origin, write http://a.exam"),
             ("allow_host", "http://cam.example", "--allow-host: 'http://cam.example' is not a host name, write it "),
             ("allow_host", ["a.example", "cam.example:8080"], "without scheme, port or path, like cam.example"),
             ("allow_host", "", "--allow-host: '' is not a host name"),

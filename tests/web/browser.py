@@ -132,7 +132,7 @@ class WebTestCase(TestCase):
         self.hub = self.cameras["desk"].hubs[ENCODING_JPEG]
         self.admission = Admission(self.clock)
         self.authenticator: RequestAuthenticator | None = None
-        self.origin = ""
+        self.origins: tuple[str, ...] = ()
         self.hosts, self.proxies = Hosts(), Proxies()
         self.wrap: Callable[[Any], Any] = lambda factory: factory
         self.is_tls = False
@@ -153,7 +153,7 @@ class WebTestCase(TestCase):
         )
         self.face.startService()
         site = AuthenticatedSite(
-            self.face.root, self.authenticator, self.admission, self.origin, reactor, self.hosts, self.proxies
+            self.face.root, self.authenticator, self.admission, self.origins, reactor, self.hosts, self.proxies
         )
         port: Any = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(self.wrap(site))
         self.port = port.getHost().port

@@ -57,6 +57,68 @@ class ChannelTestCase(WebTestCase):
             await turn()
 
 
+class HalfClosedTests(ChannelTestCase):
+    """Peers that close their side of the connection after their requests, as C{nc -N} does."""
+
+    def make_clock(self) -> Any:
+        return reactor
+
+    async def half_close(self, sent: bytes) -> Exchange:
+        """A connection that has sent these bytes and then closed its side."""
+        exchange = await self.open(sent)
+        assert exchange.transport is not None
+        exchange.transport.loseWriteConnection()  # type: ignore[attr-defined]
+        return exchange
+
+    async def until_lost(self, exchange: Exchange) -> Exchange:
+        """Wait until the connection has ended."""
+        await self.until(lambda: exchange.lost)
+        return exchange
+
+    async def test_answers(self) -> None:
+        """They get their answers, however large and however long these take, and then the connection ends."""
+        await self.serve()
+        self.face.root.putChild(b"large", DynamicResource(lambda request: ("text/plain", bytes(_LARGE))))
+        for path, status, length in (("/state", 200, 100), ("/large", 200, _LARGE), ("/nothing", 404, 10)):
+            answer = await self.until_lost(await self.half_close(self.request(path)))
+            self.assertEqual((answer.status, len(answer.body) >= length), (status, True))
+        exchange = await self.half_close(self.request("/snapshot"))
+        await self.until(lambda: self.hub.is_watched)
+        await self.settle()
+        self.hub.publish(frame(1))
+        await self.until(lambda: exchange.lost)
+        self.assertIn(frame(1).payload[-100:], exchange.body)
+
+    async def test_pipelined(self) -> None:
+        """Each of several requests is answered."""
+        await self.serve()
+        exchange = await self.half_close(self.request("/healthz") * 3)
+        await self.until(lambda: exchange.lost)
+        self.assertEqual(exchange.received.count(b"\r\n\r\n"), 3)
+
+    async def test_stream(self) -> None:
+        """A stream goes on; a peer that is gone is noticed when something is sent to it."""
+        await self.serve()
+        exchange = await self.half_close(self.request("/stream"))
+        await self.until(lambda: self.hub.is_watched)
+        for sequence in range(3):
+            await self.settle()
+            self.hub.publish(frame(sequence))
+        await self.until(lambda: len(exchange.frames()) == 3)
+        exchange.abort()
+        while self.hub.is_watched:
+            self.hub.publish(frame(3))
+            await turn()
+        self.assertEqual(self.admission.viewers.taken, 0)
+
+    async def test_nothing_asked(self) -> None:
+        """Without a whole request there is nothing to answer."""
+        await self.serve()
+        for sent in (b"", self.request("/state")[:-2], self.request("/healthz") + b"GET"):
+            await self.until_lost(await self.half_close(sent))
+        await self.until(lambda: not len(self.admission.connections))
+
+
 class WaitingTests(ChannelTestCase):
     """How long a connection may wait."""
 

@@ -24,7 +24,7 @@ class OriginsTests(SynchronousTestCase):
         request.args = {b"action": [query]} if query else {}
         for name, value in {"Host": "localhost:8080", **headers}.items():
             request.requestHeaders.setRawHeaders(name.replace("_", "-"), [value])
-        return Origins(allowed).admits(request)
+        return Origins(allowed.split()).admits(request)
 
     def test_own(self) -> None:
         """Requests of the page itself, addresses that were typed, and clients that are no browsers."""
@@ -69,7 +69,6 @@ class OriginsTests(SynchronousTestCase):
         self.assertTrue(self.admits(allowed="http://a.example", **other, Referer="http://A.example:80/x"))
         self.assertTrue(self.admits(allowed="null", **other, Origin="null"))
         for headers in (
-            {},
             {"Referer": "http://dash.example/x"},
             {"Referer": f"{DASHBOARD}.evil.example/"},
             {"Referer": f"http://evil.example/{DASHBOARD}"},
@@ -79,9 +78,47 @@ class OriginsTests(SynchronousTestCase):
         ):
             self.assertFalse(self.admits(allowed=DASHBOARD, **other, **headers), headers)
 
+    def test_several(self) -> None:
+        """More than one site may be allowed."""
+        for origin, is_admitted in ((DASHBOARD, True), ("https://b.example", True), ("http://b.example", False)):
+            is_found = self.admits(allowed=f"{DASHBOARD} https://b.example", Sec_Fetch_Site="cross-site", Origin=origin)
+            self.assertEqual(is_found, is_admitted)
+
+    def test_no_referrer(self) -> None:
+        """Once any site is allowed, so are requests that name none: images and frames of a site may hide it."""
+        for kind in ("image", "iframe"):
+            headers = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Dest": kind}
+            self.assertTrue(self.admits(allowed=DASHBOARD, **headers))
+            self.assertFalse(self.admits(**headers))
+
     def test_read(self) -> None:
-        """An origin is written as browsers write it, and what is none is refused."""
-        for text, origin in (("HTTPS://A.example:443/", "https://a.example"), ("*", "*"), ("", ""), ("null", "null")):
+        """An origin is written as browsers write it, and what is none is refused, with what to write instead."""
+        for text, origin in (
+            ("HTTPS://A.example:443", "https://a.example"),
+            ("http://ha:8123", "http://ha:8123"),
+            ("http://[2001:DB8::1]:81", "http://[2001:db8::1]:81"),
+            ("http://b\u00fccher.example", "http://xn--bcher-kva.example"),
+            ("http://127.0.0.1", "http://127.0.0.1"),
+            ("*", "*"),
+            ("null", "null"),
+        ):
             self.assertEqual(read_origin(text), origin)
-        for text in ("a.example", "http://", "http://a/b", "http://a b", "http://me@a", "http://a http://b"):
-            self.assertRaisesRegex(ValueError, "is not an origin, write it like", read_origin, text)
+        for text, advice in (
+            ("http://ha:8123/", "write http://ha:8123$"),
+            ("ha:8123", "write http://ha:8123$"),
+            ("a.example", "write http://a.example$"),
+            ("https://A.example:443/page?query#part", "write https://a.example$"),
+            ("http://a/b", "write http://a$"),
+            ("http://a http://b", "more than one origin, give the option once for each"),
+            ("http://a,http://b", "more than one origin"),
+            ("http://a, http://b", "more than one origin"),
+            *(
+                (text, "write it like http://host:8123")
+                for text in ("", "http://", "http://me@a", "ftp://a", "http://a:0")
+            ),
+            *(
+                (text, "write it like http://host:8123")
+                for text in ("http://a:99999", "http://a:b", "http://-a", "http://::1")
+            ),
+        ):
+            self.assertRaisesRegex(ValueError, advice, read_origin, text)

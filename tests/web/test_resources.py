@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tests.web.browser import WebTestCase
+import time
+
+from tests.web.browser import PICTURE, FakeStatus, WebTestCase
+from twistedcam.encodings import ENCODING_JPEG
+from twistedcam.frame import Frame, stamp
+from twistedcam.testing import RecordingSink
 
 
 class ResourcesTests(WebTestCase):
@@ -36,12 +41,38 @@ class ResourcesTests(WebTestCase):
             ("/stream?width=0", 400, "width=0 is not a number from 1"),
             ("/snapshot?max_age=x", 400, "max_age=x"),
             ("/?action=dance", 400, "stream or snapshot"),
+            ("/?action=stream_x", 400, "with the number of a camera: stream_0"),
+            ("/?action=stream_2", 404, "no camera 2 here; there are 2, numbered from 0"),
+            ("/stream/cellar.jpg", 404, "no camera 'cellar' here"),
+            ("/stream/desk/desk/", 404, "no camera 'desk'"),
+            ("/state.jpg", 404, "there are: /, /stream"),
         ):
             answer = await self.ask(path)
             self.assertEqual((answer.status, answer.body.count(b"\n")), (code, 1), path)
             self.assertIn(text, answer.body.decode())
             self.assertIn("content-type: text/plain", answer.head)
         self.assertEqual(self.flushLoggedErrors(), [])
+
+    async def test_addresses_of_others(self) -> None:
+        """A camera is found at the addresses that other programs have, as well as at its own."""
+        self.cameras["desk.jpg"] = FakeStatus("desk.jpg")
+        await self.serve()
+        paths = {
+            "desk": ("", ".jpg", ".JPEG", "/", "/desk", "/desk/", "/desk.mjpg", "/desk.mjpeg/"),
+            "front door": ("/front%20door/", "/front%20door.jpg"),
+            "desk.jpg": ("/desk.jpg", "/desk.jpg/", "/desk.jpg.jpg"),
+        }
+        actions = {"desk": ("", "_0"), "front door": ("_1",), "desk.jpg": ("_2",)}
+        for name, camera in self.cameras.items():
+            camera.hubs[ENCODING_JPEG].attach(RecordingSink())
+            camera.hubs[ENCODING_JPEG].publish(stamp(PICTURE, name, 1, time.time()))
+            addresses = [f"/snapshot{path}" for path in paths[name]]
+            addresses += [f"/?action=snapshot{number}" for number in actions[name]]
+            for path in addresses:
+                self.assertEqual(Frame.from_jpeg((await self.ask(path)).body).camera, name, path)
+            for path in addresses:
+                answer = await self.ask(path.replace("snapshot", "stream"), "HEAD")
+                self.assertEqual((answer.status, "multipart/x-mixed-replace" in answer.head), (200, True), path)
 
     async def test_health(self) -> None:
         """A health check needs no more than an answer."""

@@ -112,9 +112,62 @@ class SiteTests(WebTestCase):
         self.assertEqual(late.status, 200)
 
     async def test_other_origins(self) -> None:
-        """Pages of an origin that is allowed may read what is served."""
-        self.origin = "http://dashboard.example"
+        """Pages of an origin that is allowed may show and read what is served, and frame the page; others may not."""
+        self.origins = ("http://dashboard.example", "https://ha.example:8123")
         await self.serve()
-        answer = await self.ask("/state")
-        self.assertIn("access-control-allow-origin: http://dashboard.example", answer.head)
-        self.assertIn("cross-origin-resource-policy: cross-origin", answer.head)
+        for origin in self.origins:
+            answer = await self.ask("/state", Origin=origin, Sec_Fetch_Site="cross-site")
+            for header in (
+                f"access-control-allow-origin: {origin}\r\n",
+                "access-control-expose-headers: x-timestamp, x-state\r\n",
+                "cross-origin-resource-policy: cross-origin\r\n",
+                "vary: origin\r\n",
+                "frame-ancestors 'self' http://dashboard.example https://ha.example:8123\r\n",
+            ):
+                self.assertIn(header, answer.head + "\r\n")
+            self.assertNotIn("credentials", answer.head)
+        for headers in ({"Origin": "http://evil.example"}, {"Referer": "http://evil.example/"}):
+            answer = await self.ask("/state", **headers)  # type: ignore[arg-type]
+            self.assertNotIn("access-control", answer.head)
+            self.assertIn("cross-origin-resource-policy: same-origin", answer.head)
+            self.assertIn("vary: origin", answer.head)
+
+    async def test_any_origin(self) -> None:
+        """Pages of all origins may be allowed, but then without the browser's credentials."""
+        self.origins = ("*",)
+        self.authenticator = BasicAuthenticator(
+            PasswordGuard(make_portal([InMemoryUsernamePasswordDatabaseDontUse(me=b"secret")]))
+        )
+        await self.serve()
+        answer = await self.ask("/state", Origin="http://any.example", Sec_Fetch_Site="cross-site")
+        self.assertEqual(answer.status, 401)
+        self.assertIn("access-control-allow-origin: *", answer.head)
+        self.assertNotIn("access-control-allow-credentials", answer.head)
+        self.assertIn("frame-ancestors 'self' *", answer.head)
+
+    async def test_preflight(self) -> None:
+        """A page of an allowed origin may ask what it may send, without a login; others are refused."""
+        self.origins = ("http://dashboard.example",)
+        self.authenticator = BasicAuthenticator(
+            PasswordGuard(make_portal([InMemoryUsernamePasswordDatabaseDontUse(me=b"secret")]))
+        )
+        await self.serve()
+        asked = {
+            "Origin": self.origins[0],
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "authorization,x-custom",
+            "Access-Control-Request-Private-Network": "true",
+        }
+        answer = await self.ask("/state", "OPTIONS", **asked)  # type: ignore[arg-type]
+        self.assertEqual((answer.status, answer.body), (204, b""))
+        for header in (
+            "access-control-allow-origin: http://dashboard.example",
+            "access-control-allow-methods: get, head",
+            "access-control-allow-headers: authorization,x-custom",
+            "access-control-allow-private-network: true",
+            "access-control-allow-credentials: true",
+            "access-control-max-age: 600",
+        ):
+            self.assertIn(header, answer.head)
+        asked["Origin"] = "http://evil.example"
+        self.assertEqual((await self.ask("/state", "OPTIONS", **asked)).status, 403)  # type: ignore[arg-type]

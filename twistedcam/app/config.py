@@ -81,7 +81,7 @@ class ServerConfig:
     What a server serves, where, and to whom.
 
     The first of C{cameras} is the default one. Viewers that never send a hello get C{silent_encoding}. C{http} is None
-    if nothing is served over HTTP; otherwise pages of C{allow_origin} may use it, requests for the host names
+    if nothing is served over HTTP; otherwise pages of C{allow_origins} may use it, requests for the host names
     C{allow_hosts} are answered too, and C{trusted_proxies} say which client each request comes from.
     """
 
@@ -91,7 +91,7 @@ class ServerConfig:
     access: Access = Local()
     silent_encoding: str = ENCODING_JPEG
     max_viewers: int = MAX_VIEWERS
-    allow_origin: str = ""
+    allow_origins: tuple[str, ...] = ()
     allow_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
     preview: bool = False
@@ -117,7 +117,7 @@ def make_config(reactor: Any, cameras: Sequence[Source], given: Mapping[str, Any
         access=access,
         silent_encoding=values["codec"],
         max_viewers=values["max-viewers"],
-        allow_origin=values["allow-origin"] or "",
+        allow_origins=values["allow-origin"],
         allow_hosts=values["allow-host"],
         trusted_proxies=values["trusted-proxy"],
         preview=values["preview"],
@@ -210,7 +210,7 @@ OPTIONS: Mapping[str, Option] = {
     "http": Option(None, read_text),
     "codec": Option(ENCODING_JPEG, _codec),
     "max-viewers": Option(MAX_VIEWERS, number_reader(int, 1, 10**6)),
-    "allow-origin": Option(None, lambda value: read_origin(read_text(value))),
+    "allow-origin": Option((), lambda value: tuple(map(read_origin, read_texts(value)))),
     "allow-host": Option((), lambda value: tuple(map(read_name, read_texts(value)))),
     "trusted-proxy": Option((), lambda value: tuple(map(read_network, read_texts(value)))),
     "preview": Option(False, _flag),

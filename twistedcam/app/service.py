@@ -157,7 +157,7 @@ class Server(MultiService):
             face.root,
             authenticator,
             self._admission,
-            self._config.allow_origin,
+            self._config.allow_origins,
             self._reactor,
             Hosts(self._config.allow_hosts, socket.gethostname()),
             self._proxies,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IPullProducer
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IPullProducer
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
@@ -54,13 +54,15 @@ class _Departure:
         self._rest = memoryview(b"")
 
 
+@implementer(IHalfCloseableProtocol)
 class WebChannel(HTTPChannel):
     """
     One HTTP connection, in the list of all connections of C{site.admission}.
 
     Each of these has to happen within the time for which a connection may wait: a whole head of a request comes; its
     answer leaves; the next head comes. A request that holds a place does not wait. The next request is handled only
-    when the last answer has left, so that a peer that does not read holds one answer, and one place.
+    when the last answer has left, so that a peer that does not read holds one answer, and one place. A peer that has
+    closed its side of the connection after a request, as C{nc -N} does, gets the answer.
     """
 
     site: Any  # set by Twisted: the AuthenticatedSite
@@ -72,6 +74,8 @@ class WebChannel(HTTPChannel):
     _answered: Request  # the last one that was answered
     _answers = 0
     _stalled: IDelayedCall | None = None
+    _is_departing = False  # an answer was written, and has not left yet
+    _has_peer_closed = False
 
     @property
     def _admission(self) -> Admission:
@@ -95,6 +99,16 @@ class WebChannel(HTTPChannel):
         self._release()
         if self._entry is not None:
             self._entry.close()
+
+    def readConnectionLost(self) -> None:
+        """The peer sends nothing more: end the connection, or let an answer that was begun be the last one."""
+        # A peer that is gone looks the same until something is written to it. It must not keep its turn at a login.
+        self._has_peer_closed = True
+        if self._place is None and not self._is_departing:
+            self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Nothing to do: we do not close one side alone."""
 
     def dataReceived(self, data: bytes) -> None:
         if not self.transport.disconnecting:  # TLS still delivers what comes after an answer that ends the connection
@@ -130,18 +144,22 @@ class WebChannel(HTTPChannel):
             late = f"it did not take its answer within {PROGRESS_SECONDS:.0f} s"
             self._stalled = self._admission.connections.clock.callLater(PROGRESS_SECONDS, self._end, late)
         rest, self._rest = self._rest, memoryview(b"")
+        self._is_departing = True
         self._networkProducer.unregisterProducer()
         _Departure(self, rest)
 
     def answer_has_left(self) -> None:
         """Go on to the next request."""
         request = self._answered
+        self._is_departing = False
         self._answers += 1
         self._release()
         self._wait()
         self._networkProducer.registerProducer(self, True)
         self.resumeProducing()  # it may have been paused while its answer was written
-        super().requestDone(request)
+        super().requestDone(request)  # which handles the next request, if that has come
+        if self._has_peer_closed and not self.requests:
+            self.transport.loseConnection()
 
     def _wait(self) -> None:
         if self._entry is not None:

@@ -27,7 +27,7 @@ def shows_images(request: Request) -> bool:
 def stream_document(request: Request, name: str) -> bytes:
     """The page that shows the stream of the camera C{name}, at the address of C{request}, as large as its window."""
     request.setHeader("Content-Type", "text/html; charset=utf-8")
-    request.setHeader("Vary", "Accept")
+    request.responseHeaders.addRawHeader("Vary", "Accept")
     query = request.uri.decode("latin-1").partition("?")[2]
     values = {
         "name": name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache, partial
 from importlib import resources
 from typing import Any
@@ -43,6 +43,7 @@ from twistedcam.wire.framing import pack
 _MAX_AGE_SECONDS = 1.0
 _SWEEP_SECONDS = 1.0
 _PATHS = "/, /stream, /snapshot, /messages, /state, /metrics"
+_EXTENSIONS = ("jpg", "jpeg", "mjpg", "mjpeg")
 _STOPPING = "the server is stopping"
 _PAGE = {
     "": ("index.html", "text/html; charset=utf-8"),
@@ -68,21 +69,36 @@ class Pictures(Resource):
         self._camera = camera
 
     def getChild(self, path: bytes, request: Request) -> IResource:
-        """The camera called C{path}."""
+        """The camera called C{path}, which may have an extension; a slash at the end means nothing."""
         name = path.decode(errors="replace")
-        if self._camera is None and not name:
+        if not name:
             return self
         try:
             if self._camera is not None:
                 raise UnknownCameraError(name, self._cameras)
-            return Pictures(self._answer, self._cameras, find_camera(self._cameras, name))
+            camera = find_camera(self._cameras, _without_extension(name, self._cameras))
+            return Pictures(self._answer, self._cameras, camera)
         except UnknownCameraError as error:
             return TextResource(http.NOT_FOUND, str(error))
+
+    def numbered(self, number: int) -> IResource:
+        """The camera with this number, the first one's being 0."""
+        names = list(self._cameras)
+        if number >= len(names):
+            text = f"no camera {number} here; there are {len(names)}, numbered from 0"
+            return TextResource(http.NOT_FOUND, text)
+        return Pictures(self._answer, self._cameras, self._cameras[names[number]])
 
     def render_GET(self, request: Request) -> Any:
         """A stream or a picture."""
         camera = self._camera if self._camera is not None else find_camera(self._cameras, None)
         return _answer_or_explain(request, lambda: self._answer(request, camera))
+
+
+def _without_extension(name: str, names: Collection[str]) -> str:
+    """C{name} without an extension that means a picture or a stream, unless it is one of C{names} as it is."""
+    stem, _, extension = name.rpartition(".")
+    return stem if extension.lower() in _EXTENSIONS and name not in names else name
 
 
 class Messages(Resource):
@@ -117,29 +133,33 @@ def _answer_or_explain(request: Request, answer: Callable[[], Any]) -> Any:
 
 
 class Root(Resource):
-    """C{/}: the page; and C{/?action=stream} and C{/?action=snapshot}, as mjpg-streamer has them."""
+    """
+    C{/}: the page. C{pictures} are found under the names and addresses of other programs too: C{/?action=stream_1} for
+    the second camera, as mjpg-streamer has it, and C{/snapshot.jpg}.
+    """
 
-    def __init__(self, page: Resource, actions: Mapping[bytes, Resource]) -> None:
+    def __init__(self, page: Resource, pictures: Mapping[str, Pictures]) -> None:
         super().__init__()
         self._page = page
-        self._actions = actions
+        self._pictures = pictures
 
     def getChild(self, path: bytes, request: Request) -> IResource:
-        """The page, for the root itself."""
-        if path or request.postpath:
-            return TextResource(
-                http.NOT_FOUND, "not found; there are: /, /stream, /snapshot, /messages, /state, /metrics"
-            )
-        return self
+        """The page for the root itself, and pictures by a name with an extension."""
+        if not path and not request.postpath:
+            return self
+        name = _without_extension(path.decode(errors="replace"), ())
+        return self._pictures.get(name) or TextResource(http.NOT_FOUND, f"not found; there are: {_PATHS}")
 
     def render_GET(self, request: Request) -> Any:
         """The page, or what an action asks for."""
-        action = request.args.get(b"action", [b""])[0]
+        action = request.args.get(b"action", [b""])[0].decode(errors="replace")
         if not action:
             return self._page.render(request)
-        if action not in self._actions:
-            return TextResource(http.BAD_REQUEST, "action has to be stream or snapshot").render(request)
-        return self._actions[action].render(request)
+        kind, _, number = action.partition("_")
+        if kind not in self._pictures or not (number or "0").isdecimal():
+            text = "action has to be stream or snapshot, or one of them with the number of a camera: stream_0"
+            return TextResource(http.BAD_REQUEST, text).render(request)
+        return self._pictures[kind].numbered(int(number or 0)).render(request)
 
 
 class WebService(Service):
@@ -172,7 +192,7 @@ class WebService(Service):
     def _make_root(self, metrics: Callable[[str], tuple[str, bytes]]) -> Resource:
         stream, snapshot = Pictures(self._stream, self._cameras), Pictures(self._snapshot, self._cameras)
         files = {path: _page_file(name, kind) for path, (name, kind) in _PAGE.items()}
-        root = Root(files.pop(""), {b"stream": stream, b"snapshot": snapshot})
+        root = Root(files.pop(""), {"stream": stream, "snapshot": snapshot})
         leaves = {
             "stream": stream,
             "snapshot": snapshot,

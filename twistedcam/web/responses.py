@@ -36,6 +36,17 @@ class TextResource(Resource):
         return body_for(request, f"{self._text}\n".encode())
 
 
+class EmptyResource(Resource):
+    """No content: the headers say it all."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        """Nothing."""
+        request.setResponseCode(HTTPStatus.NO_CONTENT)
+        return b""
+
+
 class DynamicResource(Resource):
     """Content that C{make} gives for each request, as its type and its bytes."""
 

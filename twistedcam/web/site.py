@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -17,20 +18,19 @@ from twistedcam.text import printable
 from twistedcam.web.authenticators import RequestAuthenticator, authenticate
 from twistedcam.web.channel import WebChannel
 from twistedcam.web.hosts import Hosts, requested_host
-from twistedcam.web.origins import Origins
+from twistedcam.web.origins import Origins, is_preflight
 from twistedcam.web.proxies import Proxies
-from twistedcam.web.responses import TextResource
+from twistedcam.web.responses import EmptyResource, TextResource
 
 _MAX_BODY_BYTES = 4096
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    "base-uri 'none'; form-action 'none'; frame-ancestors "
 )
 _HEADERS = {
     "Server": "twistedcam",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": _POLICY,
     "Referrer-Policy": "no-referrer",
 }
 
@@ -66,8 +66,9 @@ class AuthenticatedSite(Site):
     """
     A web site that answers a request only after C{authenticator} and C{admission} have let it in.
 
-    Without an authenticator, only requests for one of C{hosts} are answered. Pages of the origin C{allow_origin}, or of
-    all with "*", may show and read what is served. C{proxies} finds the client's address for each request.
+    Without an authenticator, only requests for one of C{hosts} are answered. Pages of the origins
+    C{allow_origins}, or of all with "*", may show and read what is served. C{proxies} finds the client's address for
+    each request.
     """
 
     noisy = False
@@ -79,7 +80,7 @@ class AuthenticatedSite(Site):
         root: Resource,
         authenticator: RequestAuthenticator | None,
         admission: Admission,
-        allow_origin: str = "",
+        allow_origins: Iterable[str] = (),
         reactor: Any = None,
         hosts: Hosts | None = None,
         proxies: Proxies | None = None,
@@ -87,8 +88,8 @@ class AuthenticatedSite(Site):
         super().__init__(root, reactor=reactor, timeout=None)  # L{WebChannel} has timeouts of its own
         self._authenticator = authenticator
         self.admission = admission
-        self._allow_origin = allow_origin
-        self._origins = Origins(allow_origin)
+        self._origins = Origins(allow_origins, has_login=authenticator is not None)
+        self._headers = _HEADERS | {"Content-Security-Policy": _POLICY + self._origins.frame_ancestors}
         self._hosts = hosts or Hosts()
         self._proxies = proxies or Proxies()
 
@@ -104,19 +105,17 @@ class AuthenticatedSite(Site):
     def getResourceFor(self, request: Request) -> IResource:
         request.client = self._proxies.client_of(request)  # what getClientAddress returns
         self._set_headers(request)
-        refusal = self._refusal(request)
-        return self._authenticated(request) if refusal is None else refusal
+        answer = self._answer_before_login(request)
+        return self._authenticated(request) if answer is None else answer
 
     def _set_headers(self, request: Request) -> None:
-        for name, value in _HEADERS.items():
+        for name, value in self._headers.items():
             request.setHeader(name, value)
-        if self._allow_origin:
-            request.setHeader("Access-Control-Allow-Origin", self._allow_origin)
-        request.setHeader("Cross-Origin-Resource-Policy", "cross-origin" if self._allow_origin else "same-origin")
+        self._origins.set_headers(request)
 
-    def _refusal(self, request: Request) -> IResource | None:
-        """The answer to a request that is refused before any login, or None."""
-        if request.method not in (b"GET", b"HEAD"):
+    def _answer_before_login(self, request: Request) -> IResource | None:
+        """The answer to a request that is refused, or asks only what is allowed, whoever sends it; otherwise None."""
+        if request.method not in (b"GET", b"HEAD") and not is_preflight(request):
             return TextResource(http.NOT_ALLOWED, "only GET and HEAD are answered here", {"Allow": "GET, HEAD"})
         try:
             host = requested_host(request)
@@ -128,6 +127,9 @@ class AuthenticatedSite(Site):
             return TextResource(421, f"this server does not know itself as {name}: {advice}")
         if not self._origins.admits(request):
             return TextResource(http.FORBIDDEN, "a page of another site asked for this: allow it by --allow-origin")
+        if is_preflight(request):
+            self._origins.set_preflight_headers(request)
+            return EmptyResource()
         return None
 
     def _authenticated(self, request: Request) -> IResource:
