@@ -1,9 +1,11 @@
-"""Cameras from other packages: iterables of images, and plugins found by name."""
+"""Cameras from other packages: images that are yielded or read, and plugins found by name."""
 
 from __future__ import annotations
 
+import io
+import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,9 @@ from zope.interface import implementer
 
 from twistedcam.errors import CameraError
 from twistedcam.interfaces import ICamera, ICameraPlugin, IModeCameraPlugin
+
+_SAME_IMAGE_SECONDS = 2.0
+_POLL_SECONDS = 0.005
 
 if TYPE_CHECKING:  # Twisted imports this module whenever it lists its commands, which need no OpenCV
     from twistedcam.codec import Image
@@ -49,6 +54,56 @@ class ImageCamera:
     def close(self) -> None:
         """Release the last image; when the camera is opened again, the images continue where they were."""
         self._image = None
+
+
+@implementer(ICamera)
+class CaptureCamera:
+    """
+    A camera of an object that is read as cv2.VideoCapture is, or as imutils' VideoStream: C{read} returns True and the
+    image, or the newest image alone.
+
+    It is read C{fps} times a second, or, if that is 0, as fast as it gives new images. It stays open: it belongs to the
+    script.
+    """
+
+    def __init__(
+        self,
+        capture: Any,
+        fps: float = 0.0,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.interval = 1 / fps if fps else 0.0
+        self._capture = capture
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._image: Any = None
+
+    def grab(self) -> float:
+        """Take the next image. Raises L{CameraError} if there is none."""
+        until = self._monotonic() + _SAME_IMAGE_SECONDS
+        before, self._image = self._image, self._read()
+        while self._image is before:  # imutils does not wait for the next one
+            if self._monotonic() > until:
+                raise CameraError("it gives the same picture again and again")
+            self._sleep(_POLL_SECONDS)
+            self._image = self._read()
+        return self._monotonic()
+
+    def retrieve(self) -> Image:
+        """Return the image last taken."""
+        return self._image  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Release the last image."""
+        self._image = None
+
+    def _read(self) -> Any:
+        found = self._capture.read()
+        is_there, image = found if isinstance(found, tuple) and len(found) == 2 else (found is not None, found)
+        if not is_there:
+            raise CameraError(getattr(self._capture, "problem", "") or "it gave no picture")
+        return image
 
 
 @implementer(IPlugin, ICameraPlugin)
@@ -90,10 +145,33 @@ class ModeCameraPlugin:
 
 
 def as_camera(made: Any, fps: float = 0.0) -> ICamera:
-    """Return C{made} if it is an L{ICamera}, otherwise a camera of the images that it, or a call of it, yields."""
+    """
+    Return C{made} if it is an L{ICamera}, otherwise a camera of the images that it reads or yields, or a call of it.
+
+    Raises TypeError if it is nothing of this kind.
+    """
     if ICamera.providedBy(made):
         return made
-    return ImageCamera(made() if callable(made) else made, fps)
+    check_images(made)
+    if _is_capture(made):
+        return CaptureCamera(made, fps)
+    return as_camera(made(), fps) if callable(made) else ImageCamera(made, fps)
+
+
+def check_images(made: Any) -> None:
+    """Raise TypeError if L{as_camera} cannot make a camera of C{made}."""
+    is_something_else = isinstance(made, str | bytes | bytearray | os.PathLike | io.IOBase | Mapping | Set)
+    is_array = hasattr(made, "shape")
+    gives_images = ICamera.providedBy(made) or _is_capture(made) or callable(made) or isinstance(made, Iterable)
+    if is_something_else or is_array or not gives_images:
+        what = "a single array" if is_array else f"a {type(made).__name__}"
+        raise TypeError(
+            f"{what} gives no pictures: pass an iterable of arrays, a callable that returns one, or a capture"
+        )
+
+
+def _is_capture(made: Any) -> bool:
+    return callable(getattr(made, "read", None)) and not isinstance(made, type)
 
 
 def find_plugin(name: str) -> ICameraPlugin:

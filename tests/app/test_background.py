@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from twisted.internet import reactor
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from tests.processes import ProcessTestCase, turn
-from twistedcam.app.background import running_reactor
+from twistedcam.app.background import NoReactorError, running_reactor
 
 
 class RunningTests(TestCase):
     """In a process whose reactor is running already."""
 
     async def test_running(self) -> None:
-        """That reactor is returned unchanged."""
+        """That reactor is returned unchanged, in any thread but its own, which could only wait for ever."""
         await turn()
         seconds = reactor.seconds
-        self.assertIs(running_reactor(), reactor)
+        self.assertIs(await deferToThread(running_reactor), reactor)
         self.assertEqual(reactor.seconds, seconds)
+        self.assertRaisesRegex(NoReactorError, "use twistedcam.watch here", running_reactor)
 
 
 class ScriptTests(ProcessTestCase):
@@ -30,7 +32,7 @@ class ScriptTests(ProcessTestCase):
             "logging.basicConfig(level=logging.INFO, format='%(name)s: %(message)s')\n"
             "from twisted.internet.threads import blockingCallFromThread\n"
             "from twisted.logger import Logger\n"
-            "from twistedcam.app.background import running_reactor\n"
+            "from twistedcam.app.background import NoReactorError, running_reactor\n"
             "reactor = running_reactor()\n"
             "print(running_reactor() is reactor, reactor.seconds is time.monotonic)\n"
             "thread = blockingCallFromThread(reactor, threading.current_thread)\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import numpy as np
 from twisted.internet import reactor
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import TestCase
@@ -49,6 +50,20 @@ class KeywordTests(TestCase):
             ({"listen": "tcp:0"}, "use share to share it by a key, auth for"),
         ):
             self.assertIn(message, await self.refused(**options))
+
+    async def test_no_images(self) -> None:
+        """What can give no pictures is refused at once."""
+        for images, what in (
+            ("0", "a str"),
+            (0, "a int"),
+            (None, "a NoneType"),
+            (np.zeros((4, 4, 3)), "a single array"),
+        ):
+            message = (
+                f"^images: {what} gives no pictures: pass an iterable of arrays, a callable that returns one, or an"
+            )
+            with self.assertRaisesRegex(ServeError, message):
+                await start_server(MemoryReactorClock(), images, "mine", {})
 
     async def test_missing_key_folder(self) -> None:
         """A key that cannot be kept is refused when the server starts."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import math
 import os
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import cv2
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, serverFromString
@@ -60,7 +65,7 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(waiting).sequence, 1)
         self.server.send(gray(50, 2).message, gray(50, 3).message)
         self.assertEqual(self.successResultOf(self.next(frames)).sequence, 3)
-        self.successResultOf(Deferred.fromCoroutine(frames.aclose()))  # type: ignore[attr-defined]
+        self.successResultOf(Deferred.fromCoroutine(frames.aclose()))
         self.assertTrue(self.server.transport.disconnecting)
         self.server.lose()
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -103,7 +108,21 @@ class WatchTests(SynchronousTestCase):
     def test_wrong_address(self) -> None:
         """An address that is not valid is a ValueError."""
         for address in ("desk:0", "carrier-pigeon:x"):
-            self.failureResultOf(self.next(watch(self.clock, address)), ValueError)
+            self.assertRaises(ValueError, watch, self.clock, address)
+
+    def test_forgotten(self) -> None:
+        """An iterator that is left and forgotten ends its connection."""
+
+        async def first() -> int:
+            async for frame in watch(self.clock, self.server):
+                return frame.sequence
+            return 0
+
+        waiting = Deferred.fromCoroutine(first())
+        self.server.send(gray(50, 1).message)
+        self.assertEqual(self.successResultOf(waiting), 1)
+        gc.collect()
+        self.assertTrue(self.server.transport.disconnecting)
 
 
 class RealServerTests(TestCase):
@@ -138,7 +157,7 @@ class RealServerTests(TestCase):
         """Frames come over TCP, and leaving ends the connection."""
         port = await self.serve(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"))
         self.publish_soon(gray(50, 7))
-        async with aclosing(watch(reactor, f"127.0.0.1:{port.getHost().port}")) as frames:  # type: ignore[type-var]
+        async with aclosing(watch(reactor, f"127.0.0.1:{port.getHost().port}")) as frames:
             async for frame in frames:
                 self.assertEqual(frame.sequence, 7)
                 break
@@ -210,11 +229,80 @@ class RealServerTests(TestCase):
 
         self.assertEqual(await self.in_thread(script), (UNKNOWN_HOST, UNKNOWN_HOST, False))
 
-    async def test_wrong_address(self) -> None:
-        """An address or a key that is not valid is a ValueError."""
-        for script in (lambda: Client("desk:0"), lambda: Client("carrier-pigeon:x"), lambda: Client("desk", key="1")):
+    async def test_wrong_arguments(self) -> None:
+        """An address, a key or a timeout that is not valid is a ValueError, at once."""
+        wrong: list[dict[str, Any]] = [{"key": "1"}]
+        wrong += [{"address": address} for address in ("desk:0", "carrier-pigeon:x", "", "http://desk", None, b"desk")]
+        wrong += [{"timeout": seconds} for seconds in (-1, math.nan, "5", True)]
+        for arguments in wrong:
             with self.assertRaises(ValueError):
-                await self.in_thread(script)
+                await self.in_thread(partial(Client, **arguments))
+
+    async def test_endless_timeout(self) -> None:
+        """A read may wait without an end."""
+        path = os.path.relpath(self.mktemp())
+        await self.serve(serverFromString(reactor, f"unix:{path}"))
+
+        def script() -> list[Any]:
+            with Client(f"unix:{path}", timeout=None) as one, Client(f"unix:{path}", timeout=math.inf) as other:
+                return [client.read()[0] for client in (one, other)]
+
+        reading = self.in_thread(script)
+        self.publish_soon(gray(50, 7))
+        self.assertEqual(await reading, [True, True])
+
+    async def test_like_a_capture(self) -> None:
+        """What scripts call on cv2.VideoCapture works: the size is known before the first read."""
+        path = os.path.relpath(self.mktemp())
+        await self.serve(serverFromString(reactor, f"unix:{path}"))
+
+        def script() -> list[Any]:
+            with Client(f"unix:{path}") as client:
+                size = [client.get(name) for name in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
+                before = client.retrieve()
+                grabbed = client.grab(), *client.retrieve(), client.retrieve()[1]
+                rate = client.get(cv2.CAP_PROP_FPS), client.get(cv2.CAP_PROP_FRAME_COUNT)
+                refused = client.set(cv2.CAP_PROP_FRAME_WIDTH, 640)
+                return [size, before, grabbed, rate, refused, client.getBackendName()]
+
+        self.publish_soon(gray(50, 7))
+        size, before, (is_there, done, image, again), rate, refused, backend = await self.in_thread(script)
+        self.assertEqual(
+            (size, before, is_there, done, image.shape), ([64, 48], (False, None), True, True, (48, 64, 3))
+        )
+        self.assertIs(image, again)
+        self.assertEqual((rate, refused, backend), ((0.5, 0.0), False, "TWISTEDCAM"))
+
+    async def test_forgotten(self) -> None:
+        """A client that is forgotten ends its connection, also if it was left in the middle of an iteration."""
+        path = os.path.relpath(self.mktemp())
+        await self.serve(serverFromString(reactor, f"unix:{path}"))
+
+        def script() -> None:
+            for _ in range(3):
+                assert Client(f"unix:{path}").read()[0]
+            for _ in Client(f"unix:{path}"):
+                break
+
+        reading = self.in_thread(script)
+        self.publish_soon(gray(50, 7))
+        await reading
+        while self.factory.viewers:
+            gc.collect()
+            await turn()
+
+    async def test_in_the_reactor(self) -> None:
+        """In the reactor's thread, where it would wait for ever, a client says so; it can be closed there."""
+        await turn()  # a test may begin before the reactor runs
+        path = os.path.relpath(self.mktemp())
+        await self.serve(serverFromString(reactor, f"unix:{path}"))
+        self.assertRaisesRegex(WatchError, "use twistedcam.watch", Client, f"unix:{path}")
+        client = await self.in_thread(lambda: Client(f"unix:{path}"))
+        for wait in (client.read, client.grab, lambda: client.get(cv2.CAP_PROP_FPS), lambda: next(iter(client))):
+            self.assertRaisesRegex(WatchError, "use twistedcam.watch", wait)
+        client.close()
+        while self.factory.viewers:
+            await turn()
 
 
 class ScriptTests(ProcessTestCase):
@@ -277,6 +365,64 @@ class ScriptTests(ProcessTestCase):
         self.assertIn("(False, None)\n(False, None) /dev/video63: no such camera", script.output)
         self.assertIn("there is no camera 'cellar' here; the cameras are: video63", script.output)
         self.assertNotIn("Traceback", script.output)
+
+    async def test_forgotten(self) -> None:
+        """Clients that a script has made and forgotten watch no more, and do not keep it from ending."""
+        address = await self.server()
+        script = self.script(
+            "import sys, time, twistedcam\n"
+            "twistedcam.Client(sys.argv[1]).read()\n"
+            "kept = [twistedcam.Client(sys.argv[1]) for _ in range(2)]\n"
+            "for client in kept: client.read()\n"
+            "print('read', flush=True)\n",
+            address,
+        )
+        self.assertEqual(await script.ended, 0, script.output)
+        self.assertEqual(script.output, "read\n")
+
+    async def test_fork(self) -> None:
+        """A forked process says at once that it cannot watch by its parent's reactor; one without a parent's can."""
+        address = await self.server()
+        script = self.script(
+            "import os, sys, twistedcam\n"
+            "def in_child(work):\n"
+            "    child = os.fork()\n"
+            "    if not child:\n"
+            "        try:\n"
+            "            print(work(), flush=True)\n"
+            "        except Exception as error:\n"
+            "            print(type(error).__name__, error, flush=True)\n"
+            "        os._exit(0)\n"
+            "    os.waitpid(child, 0)\n"
+            "in_child(lambda: twistedcam.Client(sys.argv[1]).read()[0])\n"
+            "client = twistedcam.Client(sys.argv[1])\n"
+            "in_child(client.read)\n"
+            "in_child(client.close)\n"
+            "in_child(lambda: twistedcam.Client(sys.argv[1]))\n"
+            "in_child(lambda: twistedcam.serve([]))\n"
+            "print(client.read()[0])\n",
+            address,
+        )
+        self.assertEqual(await script.ended, 0, script.output)
+        forked = "this process was forked from one whose connections run in a thread"
+        lines = [line for line in script.output.splitlines() if "listening" not in line and "Warning" not in line]
+        for line, start in zip(
+            lines,
+            ("True", f"WatchError {forked}", "None", f"WatchError {forked}", f"ServeError {forked}", "True"),
+            strict=True,
+        ):
+            self.assertTrue(line.startswith(start), line)
+        self.assertIn('multiprocessing.set_start_method("spawn")', script.output)
+
+    async def test_asyncio(self) -> None:
+        """The examples for asyncio: a client that is read in a thread, and frames in asyncio's own loop."""
+        address = await self.server()
+        for name in ("asyncio_thread.py", "asyncio_reactor.py"):
+            example = self.example(name, address, "5")
+            self.assertEqual(await example.ended, 0, example.output)
+            self.assertEqual(
+                len(re.findall(r"^test #\d+, \d+ ms old$", example.output, re.MULTILINE)), 5, example.output
+            )
 
     async def test_motion(self) -> None:
         """The example that marks what moves: a camera watched and served again in one script."""

@@ -31,6 +31,8 @@ class ParseTests(SynchronousTestCase):
             ("[::1]", "::1", 9999),
             ("::1", "::1", 9999),
             ("fe80::1%eth0", "fe80::1%eth0", 9999),
+            ("my_cam.local.", "my_cam.local.", 9999),
+            ("b\u00fccher.example:80", "b\u00fccher.example", 80),
         ):
             address = Address.parse(text)
             self.assertEqual((address.host, address.port, address.endpoint), (host, port, ""), text)
@@ -55,12 +57,28 @@ class ParseTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """What is not an address is refused in one line that says what to write."""
-        for text in ("", ":80", "desk:0", "desk:65536", "[::1", "[desk]:80", "[::1]80", "[::1]:", "[::1]:x"):
+        for text in (
+            *("", " ", ":80", "desk:", "desk:0", "desk:65536", "desk:99999", "desk:-1", "desk: 80", "10.0.0.1:99:1"),
+            *("[::1", "[desk]:80", "[::1]80", "[::1]:", "[::1]:x", "[::1]:0", "::1:", "1:2:3"),
+            *(
+                "two words",
+                "desk\n",
+                "me@desk",
+                "desk/cam",
+                "-desk",
+                "desk,door",
+                "http://desk:8080/",
+                "camstream://desk",
+            ),
+        ):
             error = self.assertRaises(AddressError, lambda text=text: Address.parse(text).to_endpoint(reactor))
             self.assertNotIn("\n", str(error))
             self.assertIsInstance(error, ValueError)
             self.assertIsInstance(error, TwistedcamError)
         self.assertIn("HOST:PORT", str(self.assertRaises(AddressError, Address.parse, "[desk]")))
+        self.assertIn("open it in a browser", str(self.assertRaises(AddressError, Address.parse, "http://desk:8080")))
+        for value in (None, b"desk", 9999, ("desk", 9999)):
+            self.assertIn("is not a string", str(self.assertRaises(AddressError, Address.parse, value)))
 
 
 class EndpointTests(SynchronousTestCase):

@@ -42,6 +42,7 @@ class Reader:
         self._monotonic = monotonic
         self._in_thread = in_thread
         self._changed = threading.Condition()  # protects all that follows
+        self._size = (0, 0)
         self._newest: Frame | None = None
         self._is_decoding = False
         self._decoded: _Decoded | None = None
@@ -50,6 +51,8 @@ class Reader:
         """Take C{frame}, in place of one that waits."""
         with self._changed:
             self._newest = frame
+            if frame.state == LIVE:
+                self._size = (frame.width, frame.height)
             self._changed.notify_all()
 
     def fail(self, reason: str) -> None:
@@ -64,18 +67,30 @@ class Reader:
             self.is_closed = True
             self._changed.notify_all()
 
-    def read(self, timeout: float) -> Image | None:
-        """The newest picture that was not yet read, or None if there is none within C{timeout} seconds."""
-        until = self._monotonic() + timeout
+    def size(self, timeout: float | None) -> tuple[int, int]:
+        """The width and height of the newest picture in pixels, or (0, 0) if none comes within C{timeout} seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.failure or self.is_closed or self._size != (0, 0), timeout)
+            return self._size
+
+    def read(self, timeout: float | None) -> Image | None:
+        """
+        The newest picture that was not yet read, or None if there is none within C{timeout} seconds; None waits
+        without end.
+        """
+        until = None if timeout is None else self._monotonic() + timeout
         with self._changed:
             while not (self.failure or self.is_closed):
                 image = self._take()
                 if image is not None:
                     return image
                 self._decode()
-                if self._decoded is None and not self._changed.wait(max(0.0, until - self._monotonic())):
+                if self._decoded is None and not self._changed.wait(self._seconds_left(until)):
                     return None
         return None
+
+    def _seconds_left(self, until: float | None) -> float | None:
+        return None if until is None else max(0.0, until - self._monotonic())
 
     def _take(self) -> Image | None:
         decoded, self._decoded = self._decoded, None

@@ -13,7 +13,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
 
-from twistedcam.app.background import running_reactor
+from twistedcam.app.background import NoReactorError, running_reactor
 from twistedcam.app.config import ConfigError, ServerConfig, check_name, make_config
 from twistedcam.app.listener import StartError
 from twistedcam.app.service import Server
@@ -22,7 +22,7 @@ from twistedcam.capture.sources import Source
 from twistedcam.capture.target import plain_target
 from twistedcam.errors import TwistedcamError
 from twistedcam.interfaces import ICamera
-from twistedcam.plugin import as_camera
+from twistedcam.plugin import as_camera, check_images
 
 
 class ServeError(TwistedcamError, ValueError):
@@ -33,8 +33,8 @@ def serve(images: Any, name: str = "camera", block: bool = True, **options: Any)
     """
     Serve C{images}, (H, W, 3) uint8 BGR arrays, as the camera called C{name}, until the script is interrupted.
 
-    C{images} is an iterable, a callable that returns one, or an L{ICamera}. It is asked for pictures only while
-    somebody watches.
+    C{images} is an iterable, a callable that returns one, an object that is read like cv2.VideoCapture, or an
+    L{ICamera}. It is asked for pictures only while somebody watches.
 
     The other keywords are the options of C{twistd camstream}, with C{_} for C{-}: C{width=0}, C{fps=10},
     C{share=True}. Options that may be repeated take a string or a list of them, such as
@@ -45,7 +45,10 @@ def serve(images: Any, name: str = "camera", block: bool = True, **options: Any)
     Raises L{ServeError}.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # does nothing if the script has done it
-    reactor = running_reactor()
+    try:
+        reactor = running_reactor()
+    except NoReactorError as error:
+        raise ServeError(str(error)) from None
     server: Server = blockingCallFromThread(reactor, _start, reactor, images, name, options)
     if block:
         with contextlib.suppress(KeyboardInterrupt):
@@ -86,6 +89,10 @@ def _configure(reactor: Any, images: Any, name: str, options: Mapping[str, Any])
         check_name(name)
     except ValueError as error:
         raise ServeError(f"name: {error}") from None
+    try:
+        check_images(images)
+    except TypeError as error:
+        raise ServeError(f"images: {error}") from None
     given = {keyword.replace("_", "-"): value for keyword, value in options.items()}
     try:
         return make_config(reactor, [_GivenSource(name, "given", plain_target("a script"), images=images)], given)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import os
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+import weakref
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import replace
 from typing import Any, Self
 
@@ -12,7 +16,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.threads import blockingCallFromThread
 
 from twistedcam.access.credentials import NoCredentials
-from twistedcam.app.background import running_reactor
+from twistedcam.app.background import NoReactorError, check_can_wait, is_reactor_thread, running_reactor
 from twistedcam.app.reader import Reader
 from twistedcam.client.address import Address
 from twistedcam.client.connector import Connector
@@ -21,6 +25,8 @@ from twistedcam.codec import Image
 from twistedcam.errors import TwistedcamError
 from twistedcam.frame import Frame
 from twistedcam.interfaces import ICredentials
+
+_FRAME_WIDTH, _FRAME_HEIGHT, _FPS = 3, 4, 5  # cv2.CAP_PROP_FRAME_WIDTH and so on
 
 
 class WatchError(TwistedcamError):
@@ -59,27 +65,33 @@ class _Watching:
         return self._connector.stopService()
 
 
-async def watch(
+def watch(
     reactor: Any,
     endpoint: IStreamClientEndpoint | str,
     camera: str = "",
     make_credentials: Callable[[], ICredentials] = NoCredentials,
-) -> AsyncIterator[Frame]:
+) -> AsyncGenerator[Frame, None]:
     """
     The frames of a camera, without end: in each iteration the newest L{Frame} that was not yet returned.
 
     C{endpoint} is an address such as C{"192.168.1.5:9999"}, an endpoint string, or an endpoint; C{camera} is the
-    server's first one if empty. A server that cannot be reached is tried again. Raises L{WatchError} if another attempt
-    would not help, and ValueError for an address that is not valid.
+    server's first one if empty. A server that cannot be reached is tried again. Raises ValueError at once for an
+    address that is not valid, and L{WatchError} in an iteration if another attempt would not help.
     """
-    address = Address.parse(endpoint) if isinstance(endpoint, str) else Address(endpoint=endpoint)
+    address = Address(endpoint=endpoint) if IStreamClientEndpoint.providedBy(endpoint) else Address.parse(endpoint)
     address = replace(address, make_credentials=make_credentials)
+    address.to_endpoint(reactor)
+    return _frames(reactor, address, camera)
+
+
+async def _frames(reactor: Any, address: Address, camera: str) -> AsyncGenerator[Frame, None]:
     news: DeferredQueue[Frame | WatchError] = DeferredQueue()
 
     def put(what: Frame | WatchError) -> None:
         news.pending.clear()  # only the newest is wanted
         news.put(what)
 
+    thread = threading.get_ident()
     watching = _Watching(reactor, address, camera, time.monotonic, put, lambda reason: put(WatchError(reason)))
     try:
         while True:
@@ -88,26 +100,44 @@ async def watch(
                 raise found
             yield found
     finally:
-        watching.stop()
+        if threading.get_ident() == thread:
+            watching.stop()
+        else:  # a forgotten iterator may be collected in any thread
+            reactor.callFromThread(watching.stop)
+
+
+def _stop(reactor: Any, process: int, reader: Reader, watching: _Watching) -> None:
+    """End a client that was closed or forgotten, without waiting: this may be called in any thread."""
+    reader.close()
+    if os.getpid() == process:  # otherwise the connection is that of the process that was forked
+        reactor.callFromThread(watching.stop)
 
 
 class Client:
     """
     A camera of a server, read like cv2.VideoCapture: C{Client("host:9999").read()} returns the newest picture.
 
-    C{timeout} is how long a read waits, in seconds; C{key} is that of a shared camera. C{frame} is the L{Frame} last
-    read, with its C{age}, C{sequence} and C{captured}. A lost connection is made again. Use it as a context manager, or
-    close it. Raises L{WatchError} if another attempt would not help, and ValueError for an address or a key that is not
-    valid.
+    C{timeout} is how long a read waits, in seconds; None waits without end. C{key} is that of a shared camera.
+    C{frame} is the L{Frame} last read, with its C{age}, C{sequence} and C{captured}. A lost connection is made again.
+    Use it as a context manager, or close it; one that is forgotten ends as well. Raises L{WatchError} if another
+    attempt would not help, and ValueError for an argument that is not valid.
     """
 
-    def __init__(self, address: str = "127.0.0.1", camera: str = "", timeout: float = 10.0, key: str = "") -> None:
+    def __init__(
+        self, address: str = "127.0.0.1", camera: str = "", timeout: float | None = 10.0, key: str = ""
+    ) -> None:
         self._address = Address.parse(address)
         if key:
             self._address = self._address.with_key(key)
-        self._timeout = timeout
+        self._timeout = _read_timeout(timeout)
         self._reader = Reader(time.monotonic)
-        self._reactor = running_reactor()
+        self._grabbed: Image | None = None
+        self._process = os.getpid()
+        try:
+            self._reactor = running_reactor()
+        except NoReactorError as error:
+            raise WatchError(str(error)) from None
+        # Nothing that the reactor keeps refers to the client itself.
         self._watching: _Watching = blockingCallFromThread(
             self._reactor,
             _Watching,
@@ -118,6 +148,8 @@ class Client:
             self._reader.put,
             self._reader.fail,
         )
+        self._end = weakref.finalize(self, _stop, self._reactor, self._process, self._reader, self._watching)
+        self._end.atexit = False
 
     @property
     def frame(self) -> Frame | None:
@@ -134,17 +166,45 @@ class Client:
             return session.problem
         return session.problem or f"connecting to {self._address}"
 
-    def read(self) -> tuple[bool, Image | None]:
+    def read(self, image: Any = None) -> tuple[bool, Image | None]:
         """
         True and the newest (H, W, 3) uint8 BGR image that was not yet read; False and None if none came in time.
 
         C{problem} then says why, or, while there is a connection, C{frame}: a NO SIGNAL card is not returned as a
-        picture, but its C{reason} says what is wrong with the camera.
+        picture, but its C{reason} says what is wrong with the camera. C{image} is not used.
         """
-        image = self._reader.read(self._timeout)
+        self.grab()
+        return self.retrieve()
+
+    def grab(self) -> bool:
+        """Wait for the newest picture that was not yet read, for L{retrieve}; False if none came in time."""
+        self._check_can_wait()
+        self._grabbed = self._reader.read(self._timeout)
         if self._reader.failure:
             raise WatchError(self._reader.failure)
-        return image is not None, image
+        return self._grabbed is not None
+
+    def retrieve(self, image: Any = None, flag: int = 0) -> tuple[bool, Image | None]:
+        """True and the picture of the last L{grab}, or False and None. C{image} and C{flag} are not used."""
+        return self._grabbed is not None, self._grabbed
+
+    def get(self, property_id: int) -> float:
+        """
+        The width or height in pixels, or the rate of the frames received, for the cv2.CAP_PROP_ constant of that name.
+
+        It waits for the first picture, as a read does. 0.0 for other properties, and while nothing is known.
+        """
+        self._check_can_wait()
+        if property_id not in (_FRAME_WIDTH, _FRAME_HEIGHT, _FPS):
+            return 0.0
+        width, height = self._reader.size(self._timeout)
+        if property_id == _FPS:
+            return float(blockingCallFromThread(self._reactor, self._watching.session.fps))
+        return float(width if property_id == _FRAME_WIDTH else height)
+
+    def set(self, property_id: int, value: float) -> bool:
+        """Return False: the camera belongs to the server, whose options set its size and rate."""
+        return False
 
     def __iter__(self) -> Iterator[Image]:
         """The newest picture in each iteration, until the client is closed."""
@@ -157,12 +217,20 @@ class Client:
         """Whether pictures may still come."""
         return not self._reader.is_closed and not self._reader.failure
 
+    def getBackendName(self) -> str:  # noqa: N802 - as in cv2.VideoCapture
+        """Return C{"TWISTEDCAM"}."""
+        return "TWISTEDCAM"
+
     def close(self) -> None:
         """End the connection; a second call does nothing."""
         was_open = not self._reader.is_closed
         self._reader.close()
-        if was_open:
-            blockingCallFromThread(self._reactor, self._watching.stop)
+        self._end.detach()
+        if was_open and os.getpid() == self._process:
+            if is_reactor_thread():
+                self._watching.stop()
+            else:
+                blockingCallFromThread(self._reactor, self._watching.stop)
 
     release = close
 
@@ -171,3 +239,18 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _check_can_wait(self) -> None:
+        try:
+            check_can_wait(self._process)
+        except NoReactorError as error:
+            raise WatchError(str(error)) from None
+
+
+def _read_timeout(value: object) -> float | None:
+    """C{value}, a number of seconds from 0, or None for no end. Raises ValueError."""
+    if value is None or value == math.inf:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= threading.TIMEOUT_MAX:
+        raise ValueError(f"timeout: {value!r:.100} is not a number of seconds from 0, nor None for no end")
+    return float(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Address
@@ -22,6 +23,9 @@ from twistedcam.secret import Secret
 CONNECT_SECONDS = 5
 
 _ENDPOINT_TYPES = ("tcp", "tls", "ssl", "unix")
+_ENDPOINT = re.compile(r"[A-Za-z]\w*(-\w+)*:.")
+_NUMBER = re.compile(r"-?\d+")
+_HOST = re.compile(r"\w([\w.-]*\w)?\.?")  # names in all scripts; IDNA is checked when it is looked up
 _SYNTAX = "write HOST, HOST:PORT, [IPV6]:PORT, or an endpoint string such as unix:/run/camera"
 
 
@@ -46,21 +50,23 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """C{host}, C{host:port}, an IPv6 address, C{[v6]:port}, or an endpoint string. Raises L{AddressError}."""
+        if not isinstance(text, str):
+            raise AddressError(f"the address {text!r:.100} is not a string: {_SYNTAX}")
+        if "://" in text:
+            raise AddressError(f"{text!r:.300} is the address of a web page: open it in a browser, or {_SYNTAX}")
         if text.startswith("["):
             host, bracket, port = text[1:].partition("]")
             if not bracket or not _is_ipv6(host) or (port and not port.startswith(":")):
-                raise AddressError(f"{text!r} is not an address: {_SYNTAX}")
+                raise _not_an_address(text)
             return cls(host, _port(text, port[1:]) if port else DEFAULT_PORT)
         if _is_ipv6(text):
             return cls(text)
         host, colon, port = text.partition(":")
-        if not host:
-            raise AddressError(f"{text!r} is not an address: {_SYNTAX}")
-        if not colon:
-            return cls(host)
-        if host in _ENDPOINT_TYPES or not port.isdecimal():
+        if _ENDPOINT.match(text) and (host in _ENDPOINT_TYPES or not _NUMBER.fullmatch(port)):
             return cls(endpoint=text)
-        return cls(host, _port(text, port))
+        if not is_host(host):
+            raise _not_an_address(text)
+        return cls(host, _port(text, port) if colon else DEFAULT_PORT)
 
     def __str__(self) -> str:
         if self.endpoint:
@@ -99,6 +105,15 @@ class Address:
         except Exception as problem:  # each kind of endpoint raises errors of its own
             advice = f"write it like tcp:HOST:{DEFAULT_PORT}"
             raise AddressError(f"{self.endpoint!r} is not an endpoint ({problem}): {advice}") from None
+
+
+def is_host(text: str) -> bool:
+    """Whether C{text} can be the name of a host, or an IP address."""
+    return _is_ipv6(text) or _HOST.fullmatch(text) is not None
+
+
+def _not_an_address(text: str) -> AddressError:
+    return AddressError(f"{text!r:.300} is not an address: {_SYNTAX}")
 
 
 def _is_ipv6(text: str) -> bool:
