@@ -165,9 +165,8 @@ def check_images(made: Any) -> None:
     gives_images = ICamera.providedBy(made) or _is_capture(made) or callable(made) or isinstance(made, Iterable)
     if is_something_else or is_array or not gives_images:
         what = "a single array" if is_array else f"a {type(made).__name__}"
-        raise TypeError(
-            f"{what} gives no pictures: pass an iterable of arrays, a callable that returns one, or a capture"
-        )
+        wanted = "an iterable of arrays, a callable that returns one, or an object like cv2.VideoCapture"
+        raise TypeError(f"{what} gives no pictures: pass {wanted}")
 
 
 def _is_capture(made: Any) -> bool:
