@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import struct
+from dataclasses import replace
 
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.usage import UsageError
 from twisted.trial.unittest import TestCase
 
 from twistedcam import client_tap
@@ -12,6 +15,7 @@ from twistedcam.app import runtime
 from twistedcam.client.address import Address
 from twistedcam.client.config import ClientConfig
 from twistedcam.client_tap import Options, makeService
+from twistedcam.wire.framing import read_prefix
 
 KEY = "28T5-CY4T-QKFF-04HM-ASW9-BF31"
 
@@ -35,7 +39,7 @@ class ConfigTests(TestCase):
     def test_all(self) -> None:
         """Each option is in the configuration; paths are absolute."""
         words = "--host desk --port 99 --camera door --list --no-adapt --allow-pickle --max-message 2 --frames 5"
-        more = "--snapshot x.jpg --snapshot-every 0.5 --record x.mkv --headless"
+        more = "--prefix >L --snapshot x.jpg --snapshot-every 0.5 --record x.mkv --headless"
         expected = ClientConfig(
             address=Address("desk", 99),
             camera="door",
@@ -43,13 +47,47 @@ class ConfigTests(TestCase):
             adapt=False,
             allow_pickle=True,
             max_message_bytes=2 * 1024 * 1024,
+            prefix=read_prefix(">L"),
             frames=5,
             snapshot=os.path.abspath("x.jpg"),
             snapshot_every=0.5,
             record=os.path.abspath("x.mkv"),
             headless=True,
         )
-        self.assertEqual(parse(*words.split(), *more.split()), expected)
+        found = parse(*words.split(), *more.split())
+        self.assertEqual(found.prefix.format, ">L")
+        self.assertEqual(replace(found, prefix=expected.prefix), expected)
+
+    def refused(self, *words: str) -> str:
+        """The one line of the error for C{words}."""
+        error = self.assertRaises(UsageError, parse, *words)
+        self.assertNotIn("\n", str(error))
+        return str(error)
+
+    def test_hosts(self) -> None:
+        """What cannot be the name of a host is refused at once, with what to write."""
+        for host in ("desk", "::1", "10.0.0.1", "b\u00fccher.example", "fe80::1%eth0"):
+            self.assertEqual(parse("--headless", "--host", host).address.host, host)
+        for host, advice in (
+            ("127.0.0.1:29101", "write --host 127.0.0.1 --port 29101"),
+            ("[::1]:99", "write --host ::1 --port 99"),
+            ("desk:9999", "write --host desk"),
+            ("http://desk:8080/", "the address of a web page is for a browser"),
+            ("two words", "write a name or an IP address"),
+            ("", "write a name or an IP address"),
+            ("unix:/run/camera", "write a name or an IP address"),
+            ("desk:0", "write a name or an IP address"),
+        ):
+            self.assertRegex(
+                self.refused("--headless", "--host", host), f"--host: .* is not the name of a host: {advice}$"
+            )
+
+    def test_prefixes(self) -> None:
+        """A form of lengths has four or eight bytes in an order that is given."""
+        for text in ("<Q", ">L", "!Q", "=I", "<l", ">q", "!i"):
+            self.assertEqual(parse("--headless", "--prefix", text).prefix.pack(1), struct.pack(text, 1))
+        for text in ("", "Q", "L", "<H", "QQ", ">LL", "8", "<", "@Q"):
+            self.assertIn("is not the form of a length", self.refused("--headless", "--prefix", text))
 
     def test_windows(self) -> None:
         """No window opens where none is wanted or nothing would be shown in it."""

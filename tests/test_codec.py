@@ -98,9 +98,16 @@ class PickleTests(TestCase):
         """A pickle frame is decoded like any other."""
         np.testing.assert_array_equal(decode(Frame(encode_pickle(PICTURE))), PICTURE)
 
+    def test_a_file(self) -> None:
+        """A pickle of a JPEG is decoded as the JPEG is; one of a damaged JPEG is a CodecError."""
+        jpeg = encode_jpeg(PICTURE)
+        payload = pickle.dumps(np.frombuffer(jpeg, np.uint8).reshape(-1, 1))
+        np.testing.assert_array_equal(decode_pickle(payload), decode(Frame.from_jpeg(jpeg)))
+        self.assertRaises(CodecError, decode_pickle, pickle.dumps(jpeg[:20]))
+
     def test_hostile(self) -> None:
         """A pickle that is refused is a CodecError, as a damaged JPEG is."""
-        for payload in (pickle.dumps(os.system), pickle.dumps([PICTURE]), b"\x80"):
+        for payload in (pickle.dumps(os.system), pickle.dumps([1.5]), b"\x80"):
             self.assertRaises(CodecError, decode_pickle, payload)
 
 

@@ -159,6 +159,29 @@ class TutorialTests(ProcessTestCase):
         self.assertIn("use --allow-pickle", refusing.output)
         self.assertEqual(await self.twistd(*words, "--allow-pickle").ended, 0)
 
+    async def test_other_prefixes(self) -> None:
+        """A server that writes lengths in another form is told apart by its first bytes; --prefix reads it."""
+        for prefix, kind in ((">L", "array"), ("!Q", "jpeg"), ("<i", "array"), ("=L", "jpeg")):
+            server = self.start("tutorial_server.py", prefix, kind)
+            port = (await server.said(r"(\d+)\n"))[1]
+            words = ("camstream-client", "--port", port, "--headless", "--frames", "3", "--allow-pickle")
+            refusing = self.twistd(*words)
+            self.assertEqual(await refusing.ended, 1)
+            found = re.search(r"writes lengths as struct.pack\('(..)', .*, or use --prefix '(..)'", refusing.output)
+            assert found is not None, refusing.output
+            self.assertEqual(found[1], found[2])
+            self.assertEqual(await self.twistd(*words, "--prefix", found[2]).ended, 0)
+            self.assertEqual(await self.twistd(*words, f"--prefix={prefix}").ended, 0)
+
+    async def test_encoded(self) -> None:
+        """The JPEG in a pickle is shown as the picture that it is."""
+        server = self.start("tutorial_server.py", "Q", "jpeg")
+        port = (await server.said(r"(\d+)\n"))[1]
+        words = ("camstream-client", "--port", port, "--allow-pickle", "--snapshot", "now.jpg")
+        self.assertEqual(await self.twistd(*words).ended, 0)
+        frame = Frame.from_jpeg(Path(self.folder, "now.jpg").read_bytes())
+        self.assertEqual((frame.width, frame.height), (320, 240))
+
 
 class MistakeTests(ProcessTestCase):
     """Mistakes that show at run time: one line each, and a status that is not 0."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 from twisted.python import usage
@@ -18,18 +20,29 @@ from twistedcam.access.sharekey import KeyTextError
 from twistedcam.app import runtime
 from twistedcam.app.options import GroupedOptions, drop_default_pidfile, number
 from twistedcam.client import snapshot
-from twistedcam.client.address import Address, AddressError
+from twistedcam.client.address import Address, AddressError, is_host
 from twistedcam.client.app import Program
 from twistedcam.client.config import ClientConfig
 from twistedcam.client.display import DisplayError, OpenCVDisplay, check_display
 from twistedcam.errors import TwistedcamError
 from twistedcam.net import DEFAULT_PORT
 from twistedcam.secret import Secret
+from twistedcam.wire.framing import PREFIX, read_prefix
 
 TITLE = "RECEIVING VIDEO"
 PASSWORD_VARIABLE = "TWISTEDCAM_PASSWORD"
 KEY_VARIABLE = "TWISTEDCAM_KEY"
 _MIB = 1024 * 1024
+
+
+def _prefix(text: str) -> Struct:
+    try:
+        return read_prefix(text)
+    except ValueError as error:
+        raise usage.UsageError(f"--prefix: {error}") from None
+
+
+_prefix.coerceDoc = ""  # type: ignore[attr-defined]
 _EVERY = number("snapshot-every", float, 0.1, 10**6)
 
 
@@ -48,7 +61,7 @@ class Options(GroupedOptions):
         "The server": ("host", "port", "endpoint", "camera", "list"),
         "Access": ("key", "tls", "ca", "user", "password-file"),
         "What to do with the pictures": ("headless", "frames", "record", "snapshot", "snapshot-every"),
-        "What to accept": ("no-adapt", "allow-pickle", "max-message"),
+        "What to accept": ("no-adapt", "allow-pickle", "prefix", "max-message"),
     }
 
     optParameters = [
@@ -69,6 +82,7 @@ class Options(GroupedOptions):
         ["snapshot", None, None, "Write one picture to this JPEG file and stop."],
         ["snapshot-every", None, 0.0, "Write a picture to the current folder at this interval in seconds.", _EVERY],
         ["record", None, None, "Write the video to this new Matroska file (.mkv)."],
+        ["prefix", None, None, "How another kind of server writes lengths, as Python's struct has it: '>L'.", _prefix],
         ["max-message", None, 64, "The largest message to accept, in MiB.", number("max-message", int, 1, 4096)],
     ]
     optFlags = [
@@ -88,6 +102,7 @@ class Options(GroupedOptions):
             adapt=not self["no-adapt"],
             allow_pickle=bool(self["allow-pickle"]),
             max_message_bytes=self["max-message"] * _MIB,
+            prefix=self["prefix"] or PREFIX,
             frames=self["frames"],
             snapshot=self._path("snapshot", snapshot.check_path),
             snapshot_every=self["snapshot-every"],
@@ -119,7 +134,9 @@ class Options(GroupedOptions):
         if self["ca"] is not None and not self["tls"]:
             raise usage.UsageError("--ca: it works only together with --tls")
         address = Address(self["host"], self["port"], self["endpoint"] or "")
-        if self["endpoint"] is not None:
+        if self["endpoint"] is None:
+            self._check_host()
+        else:
             self._check_endpoint(address)
         if self["key"] is not None:
             address = self._with_key(address)
@@ -128,6 +145,20 @@ class Options(GroupedOptions):
         if self["user"] is not None:
             address = address.with_password(self["user"], Secret(self._password()))
         return address
+
+    def _check_host(self) -> None:
+        host = self["host"]
+        if is_host(host):
+            return
+        advice = "write a name or an IP address"
+        if "://" in host:
+            advice = "the address of a web page is for a browser"
+        with contextlib.suppress(AddressError):
+            found = Address.parse(host)
+            if not found.endpoint:
+                port = "" if found.port == self["port"] else f" --port {found.port}"
+                advice = f"write --host {found.host}{port}"
+        raise usage.UsageError(f"--host: {host!r:.300} is not the name of a host: {advice}")
 
     def _check_endpoint(self, address: Address) -> None:
         from twisted.internet import reactor

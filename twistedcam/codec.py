@@ -137,8 +137,20 @@ def encode_pickle(image: Image) -> bytes:
 
 
 def decode_pickle(payload: bytes) -> Image:
-    """The (H, W, 3) uint8 BGR image in a pickle that L{pickles.load_array} accepts. Raises L{CodecError}."""
+    """The (H, W, 3) uint8 BGR image in a pickle that L{pickles.load_picture} accepts. Raises L{CodecError}."""
+    found = load_pickle(payload)
+    if not isinstance(found, bytes):
+        return found
     try:
-        return as_bgr(pickles.load_array(payload))
+        return decode(Frame.from_jpeg(found))
+    except FrameError as error:
+        raise CodecError(f"the pickle's JPEG is damaged: {error}") from None
+
+
+def load_pickle(payload: bytes) -> Image | bytes:
+    """The picture in a pickle: an (H, W, 3) uint8 BGR image, or the bytes of a JPEG. Raises L{CodecError}."""
+    try:
+        found = pickles.load_picture(payload)
     except pickles.UnpicklingError as error:
         raise CodecError(str(error)) from None
+    return found if isinstance(found, bytes) else as_bgr(found)

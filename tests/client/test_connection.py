@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,17 @@ class ConnectionTests(TestCase):
         self.assertIn("67108865", self.failure((GOLDEN / "over-the-cap.wire").read_bytes()))
         self.failures.clear()
         self.assertIn("limit is 1000", self.failure(PREFIX.pack(1001), max_message_bytes=1000))
+
+    def test_other_prefixes(self) -> None:
+        """The first bytes tell a server that writes lengths in another form, and what to do is said."""
+        pickled, jpeg = b"\x80\x04\x95\x00\x00", b"\xff\xd8\xff\xe0\x00"
+        for form in (">Q", "<L", ">L"):
+            for payload in (pickled, jpeg):
+                reason = self.failure(struct.pack(form, 50_000) + payload)
+                self.assertIn(f"the server writes lengths as struct.pack('{form}', …), not as '<Q'", reason)
+                self.assertIn(f"use --prefix '{form}'", reason)
+                self.failures.clear()
+        self.assertNotIn("--prefix", self.failure(struct.pack(">L", 50_000) + b"text"))
 
     def test_garbage(self) -> None:
         """A message of an unknown kind ends the connection."""

@@ -55,7 +55,7 @@ class Program(MultiService):
         self.window = None if display is None else self._make_window(reactor, display, make_thread)
         self._outputs = self._make_outputs()
         self._connector = Connector(
-            reactor, config.address, self.session, config.camera, config.max_message_bytes, config.adapt
+            reactor, config.address, self.session, config.camera, config.max_message_bytes, config.adapt, config.prefix
         )
         self._connector.setServiceParent(self)
 

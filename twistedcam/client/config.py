@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from struct import Struct
 
 from twistedcam.client.address import Address
-from twistedcam.wire.framing import MAX_BYTES_FROM_SERVER
+from twistedcam.wire.framing import MAX_BYTES_FROM_SERVER, PREFIX
 
 
 @dataclass(frozen=True)
@@ -13,8 +14,9 @@ class ClientConfig:
     """
     The server and camera to watch, what to accept, and what to do with the frames.
 
-    C{camera} is the server's first one if empty. C{frames} is how many frames to take, C{snapshot} and C{record} are
-    absolute paths, C{snapshot_every} is in seconds; 0 or an empty string means that it was not asked for.
+    C{camera} is the server's first one if empty, and C{prefix} the form of the lengths that the server writes.
+    C{frames} is how many frames to take, C{snapshot} and C{record} are absolute paths, C{snapshot_every} is in seconds;
+    0 or an empty string means that it was not asked for.
     """
 
     address: Address = field(default_factory=Address)
@@ -23,6 +25,7 @@ class ClientConfig:
     adapt: bool = True
     allow_pickle: bool = False
     max_message_bytes: int = MAX_BYTES_FROM_SERVER
+    prefix: Struct = PREFIX
     frames: int = 0
     snapshot: str = ""
     snapshot_every: float = 0.0

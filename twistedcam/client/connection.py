@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from struct import Struct
 
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
@@ -29,6 +30,7 @@ from twistedcam.wire.framing import (
     PREFIX,
     TLS_ALERT,
     MessageReceiver,
+    guess_prefix,
 )
 from twistedcam.wire.messages import (
     Cameras,
@@ -75,7 +77,8 @@ class ServerConnection(MessageReceiver):
 
     factory: ServerConnectionFactory
 
-    def __init__(self, session: Session, credentials: ICredentials) -> None:
+    def __init__(self, session: Session, credentials: ICredentials, prefix: Struct = PREFIX) -> None:
+        self.prefix = prefix
         super().__init__()
         self._session = session
         self._credentials = credentials
@@ -200,7 +203,14 @@ class ServerConnection(MessageReceiver):
             self.refuse(reason)
 
     def lengthLimitExceeded(self, length: int) -> None:
-        start = PREFIX.pack(length)
+        start = self.prefix.pack(length)
+        form = guess_prefix(start, self.MAX_LENGTH) if self.prefix is PREFIX and self._trusts_server else ""
+        if form:
+            self.refuse(
+                f"the server writes lengths as struct.pack({form!r}, …), not as {PREFIX.format!r}: change that in its "
+                f"code, or use --prefix '{form}'"
+            )
+            return
         if self._trusts_server and all(byte in _PRINTABLE for byte in start):
             self.refuse(f"this is no camstream server, it says {start.decode()!r}: check --host and --port")
         else:
@@ -255,7 +265,8 @@ class ServerConnectionFactory(Factory):
     """
     Connections for one L{Session}, which watch C{camera} (the server's first one if empty).
 
-    Smaller pictures are accepted where the link has no room for full ones, unless C{adapt} is False.
+    Smaller pictures are accepted where the link has no room for full ones, unless C{adapt} is False. C{prefix} is
+    another form of the lengths that the server writes.
     """
 
     noisy = False
@@ -268,8 +279,10 @@ class ServerConnectionFactory(Factory):
         max_message_bytes: int = MAX_BYTES_FROM_SERVER,
         make_credentials: Callable[[], ICredentials] = NoCredentials,
         adapt: bool = True,
+        prefix: Struct = PREFIX,
     ) -> None:
         self.adapt = adapt
+        self.prefix = prefix
         self.clock = clock
         self.camera = camera
         self.max_message_bytes = max_message_bytes
@@ -284,7 +297,7 @@ class ServerConnectionFactory(Factory):
             self.connection.choose(camera)
 
     def buildProtocol(self, addr: IAddress | None) -> ServerConnection:  # type: ignore[override]
-        connection = ServerConnection(self._session, self._make_credentials())
+        connection = ServerConnection(self._session, self._make_credentials(), self.prefix)
         connection.factory = self
         return connection
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import Struct
 from typing import Any
 
 from twisted.application.internet import ClientService, backoffPolicy
@@ -16,7 +17,7 @@ from twistedcam.client.address import Address
 from twistedcam.client.connection import ServerConnectionFactory
 from twistedcam.client.session import Session
 from twistedcam.text import printable
-from twistedcam.wire.framing import MAX_BYTES_FROM_SERVER
+from twistedcam.wire.framing import MAX_BYTES_FROM_SERVER, PREFIX
 
 _UNKNOWN_HOST = (DNSLookupError, ValueError)  # ValueError: Twisted's for what cannot be the name of a host
 
@@ -39,11 +40,12 @@ class Connector(ClientService):
         camera: str = "",
         max_message_bytes: int = MAX_BYTES_FROM_SERVER,
         adapt: bool = True,
+        prefix: Struct = PREFIX,
     ) -> None:
         self._address = address
         self._session = session
         self._factory = ServerConnectionFactory(
-            session, reactor, camera, max_message_bytes, address.make_credentials, adapt
+            session, reactor, camera, max_message_bytes, address.make_credentials, adapt, prefix
         )
         endpoint = _ReportingEndpoint(address.to_endpoint(reactor), str(address), self._attempt_failed)
         self._failures = 0  # in a row

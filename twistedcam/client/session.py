@@ -172,6 +172,9 @@ class Session:
         return is_older or (frame.age is not None and frame.age < -_CLOCK_ERROR_SECONDS)
 
     def _read_pickle(self, payload: bytes) -> Frame:
-        height, width = codec.decode_pickle(payload).shape[:2]
+        found = codec.load_pickle(payload)
+        if isinstance(found, bytes):
+            return Frame.from_jpeg(found, self.server_time)
+        height, width = found.shape[:2]
         sequence = 0 if self.newest is None else self.newest.sequence + 1
         return Frame(payload, sequence=sequence, width=width, height=height)

@@ -15,6 +15,8 @@ from twisted.internet.protocol import Protocol
 from twisted.protocols.basic import StringTooLongError
 
 PREFIX = struct.Struct("<Q")
+# What other programs write before each message, by the names that Python's struct has for it; the first one is ours.
+OTHER_PREFIXES = ("<Q", ">Q", "<L", ">L")
 
 MAX_BYTES_FROM_VIEWER = 4 * 1024
 MAX_BYTES_FROM_SERVER = 64 * 1024 * 1024
@@ -50,11 +52,14 @@ class MessageParser:
 
     Each byte is copied once, however it arrives, and no memory is allocated for a length that was only announced. Of a
     message whose first byte is not in C{accepted} (None accepts all) not even the second byte is kept. An error is
-    final: the stream cannot be read on.
+    final: the stream cannot be read on. C{prefix} is another form of the length.
     """
 
-    def __init__(self, max_length: int, accepted: Collection[int] | None = None) -> None:
+    def __init__(
+        self, max_length: int, accepted: Collection[int] | None = None, prefix: struct.Struct = PREFIX
+    ) -> None:
         self.max_length = max_length
+        self._form = prefix
         self._accepted = accepted
         self._data = b""  # received, and parsed up to _position
         self._position = 0
@@ -87,12 +92,12 @@ class MessageParser:
         return None
 
     def _take_prefix(self) -> bytes | None:
-        end = self._position + PREFIX.size - len(self._prefix)
+        end = self._position + self._form.size - len(self._prefix)
         self._prefix += self._data[self._position : end]
         self._position = min(end, len(self._data))
-        if len(self._prefix) < PREFIX.size:
+        if len(self._prefix) < self._form.size:
             return None
-        (length,) = PREFIX.unpack(self._prefix)
+        (length,) = self._form.unpack(self._prefix)
         if length > self.max_length:
             raise LengthLimitError(length, self.max_length)
         if length == 0:
@@ -153,6 +158,7 @@ class Int64StringReceiver(Protocol):
     MAX_LENGTH = MAX_BYTES_FROM_SERVER
 
     accepted: Collection[int] | None = None
+    prefix = PREFIX  # of the messages that are received
 
     paused = False
 
@@ -161,7 +167,7 @@ class Int64StringReceiver(Protocol):
     _refused = False
 
     def __init__(self) -> None:
-        self._parser = MessageParser(self.MAX_LENGTH, self.accepted)
+        self._parser = MessageParser(self.MAX_LENGTH, self.accepted, self.prefix)
 
     def stringReceived(self, string: bytes) -> None:
         """A whole message was received, without its prefix; to be overridden."""
@@ -179,7 +185,7 @@ class Int64StringReceiver(Protocol):
 
     def _stop_reading(self) -> None:
         self._refused = True
-        self._parser = MessageParser(self.MAX_LENGTH, self.accepted)  # which holds nothing
+        self._parser = MessageParser(self.MAX_LENGTH, self.accepted, self.prefix)  # which holds nothing
 
     def sendString(self, string: bytes) -> None:
         """Send one message of fewer than 2**64 bytes, prefix and all."""
@@ -244,6 +250,33 @@ class MessageReceiver(Int64StringReceiver):
             self.jsonReceived(string)
         else:
             self.frameReceived(string)
+
+
+def guess_prefix(start: bytes, max_length: int) -> str:
+    """
+    The one of L{OTHER_PREFIXES} with which C{start}, the first 8 bytes of a stream, begins; empty if it is none.
+
+    A length of four bytes has to be followed by the beginning of a JPEG or of a pickle.
+    """
+    for form in OTHER_PREFIXES[1:]:
+        prefix = struct.Struct(form)
+        (length,) = prefix.unpack(start[: prefix.size])
+        rest = start[prefix.size :]
+        if 0 < length <= max_length and (not rest or rest[0] in (JPEG_FIRST_BYTE, PICKLE_FIRST_BYTE)):
+            return form
+    return ""
+
+
+def read_prefix(text: str) -> struct.Struct:
+    """The length that C{text} stands for, as Python's struct names it: one of 4 or 8 bytes. Raises ValueError."""
+    order, kind = text[:-1], text[-1:].upper()
+    if order and order in "<>!=" and kind in ("Q", "L", "I"):
+        # Lengths that are signed look the same, as far as they are valid.
+        return struct.Struct(order + kind)
+    raise ValueError(
+        f"{text!r:.60} is not the form of a length: write the order of its bytes and then Q for eight or L for four, "
+        "such as '>L' or '<Q'"
+    )
 
 
 def pack(payload: bytes) -> bytes:
