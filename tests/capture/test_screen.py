@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import socket
@@ -11,54 +10,17 @@ import time
 from typing import Any
 
 import numpy as np
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.threads import deferToThread
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
+from tests.x_server import start_x, write_cookie
 from twistedcam.capture import screen
 from twistedcam.capture.mode import Mode
 from twistedcam.capture.screen import open_screen
 from twistedcam.capture.target import plain_target
 from twistedcam.errors import CameraError
 from twistedcam.interfaces import ICamera
-
-
-class XServer(ProcessProtocol):
-    """A running Xvfb, which chooses its number."""
-
-    def __init__(self) -> None:
-        self.display: Deferred[str] = Deferred()
-        self.ended: Deferred[None] = Deferred()
-        self._said = b""
-
-    def childDataReceived(self, childFD: int, data: bytes) -> None:  # noqa: N803
-        self._said += data
-        if childFD == 3 and self._said.endswith(b"\n"):
-            self.display.callback(f":{int(self._said.split()[-1])}")
-
-    def processEnded(self, reason: Failure) -> None:  # noqa: N802
-        if not self.display.called:
-            self.display.errback(reason)
-        self.ended.callback(None)
-
-    def kill(self) -> Deferred[None]:
-        """End it."""
-        with contextlib.suppress(ProcessExitedAlready):
-            self.transport.signalProcess("KILL")  # type: ignore[union-attr]
-        return self.ended
-
-
-def start_x(*options: str) -> XServer:
-    """Start a white screen of 320x240 pixels."""
-    server = XServer()
-    words = ["Xvfb", "-displayfd", "3", "-screen", "0", "320x240x24", "-wr", "-nolisten", "tcp", *options]
-    reactor.spawnProcess(server, "Xvfb", words, dict(os.environ), childFDs={0: "w", 1: "r", 2: "r", 3: "r"})
-    return server
 
 
 class RealScreenTests(TestCase):
@@ -103,11 +65,7 @@ class RealScreenTests(TestCase):
 
     async def test_refused(self) -> None:
         """An X server that asks for a cookie lets nobody in who has none; the error says what to do."""
-        cookies = os.path.abspath(self.mktemp())
-        with open(cookies, "wb") as file:  # family, then address, number, name and data, each after its length
-            name, cookie = b"MIT-MAGIC-COOKIE-1", b"0123456789abcdef"
-            fields = (b"", b"", name, cookie)
-            file.write(b"\xff\xff" + b"".join(len(field).to_bytes(2, "big") + field for field in fields))
+        cookies = write_cookie(self.mktemp())
         display = await self.start("-auth", cookies)
         self.patch(os, "environ", os.environ | {"XAUTHORITY": "/dev/null"})
         with self.assertRaisesRegex(CameraError, f"^the display {display} does not let this user in: run as"):

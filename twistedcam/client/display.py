@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
 
 import cv2
 from zope.interface import implementer
@@ -12,6 +17,7 @@ from zope.interface import implementer
 from twistedcam.codec import Image
 from twistedcam.errors import TwistedcamError
 from twistedcam.interfaces import IDisplay
+from twistedcam.text import printable
 
 _SMALLEST_OVERLAY_WIDTH = 640
 _LARGEST_WINDOW = (1280, 720)
@@ -19,6 +25,9 @@ _SMALLEST_WINDOW_SIDE = 16
 _LARGEST_SIDE = 4096  # pixels of what is shown: more than screens have
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 _ESCAPE = 27
+_ANSWER_SECONDS = 5.0
+# An X server for tests starts anew when its last client has left, and lets nobody in meanwhile.
+_ATTEMPTS, _RESET_SECONDS = 3, 0.1
 
 
 class DisplayError(TwistedcamError):
@@ -29,13 +38,76 @@ def check_display() -> None:
     """Raise L{DisplayError} if no window could open, where Qt would end the whole process."""
     if "GUI:                           NONE" in cv2.getBuildInformation():
         raise DisplayError("this OpenCV is the headless one, which has no windows: install opencv-python")
-    if sys.platform != "linux" or os.environ.get("WAYLAND_DISPLAY"):
+    if sys.platform != "linux":
+        return
+    plugins = _qt_plugins()
+    if plugins:
+        _check_platform(plugins)
+    elif os.environ.get("WAYLAND_DISPLAY"):  # an OpenCV of a distribution, which may have windows there
         return
     name = os.environ.get("DISPLAY", "")
     if not name:
-        raise DisplayError("no window can open, DISPLAY is not set")
+        advice = "Wayland has to provide it by Xwayland" if os.environ.get("WAYLAND_DISPLAY") else "it names the screen"
+        raise DisplayError(f"no window can open, DISPLAY is not set: {advice}")
     if not _answers(name):
         raise DisplayError(f"no window can open, nothing answers at DISPLAY {name}")
+    problem = _find_refusal()
+    if problem:
+        raise DisplayError(f"no window can open, the X server at DISPLAY {name} {problem}")
+
+
+def _qt_plugins() -> dict[str, Path]:
+    """The plugins with which Qt opens windows, by name, if OpenCV has brought Qt along: those of PyPI have xcb only."""
+    folder = Path(cv2.__file__).parent / "qt" / "plugins" / "platforms"
+    return {path.stem.removeprefix("libq"): path for path in folder.glob("libq*.so")}
+
+
+def _check_platform(plugins: Mapping[str, Path]) -> None:
+    """Raise L{DisplayError} if Qt has no plugin that it is to use, or cannot load it."""
+    asked = os.environ.get("QT_QPA_PLATFORM", "")
+    names = [name.partition(":")[0] for name in asked.split(";")] if asked else list(plugins)
+    found = next((plugins[name] for name in names if name in plugins), None)
+    if found is None:
+        known = " or ".join(sorted(plugins))
+        raise DisplayError(f"no window can open, QT_QPA_PLATFORM is {asked}, but OpenCV has {known} only: unset it")
+    try:
+        ctypes.CDLL(str(found))
+    except OSError as error:
+        raise DisplayError(f"no window can open, a library of the system is missing: {printable(str(error))}") from None
+
+
+def _find_refusal() -> str:
+    """Why the X server does not accept what Qt will show it, or an empty string."""
+    error: int | None = 1
+    for attempt in range(_ATTEMPTS):
+        time.sleep(attempt * _RESET_SECONDS)
+        error = _connect()
+        if error is None:
+            return "does not answer: is it the right one?"
+        if not error:
+            return ""
+    return "does not let us in: set XAUTHORITY to the file .Xauthority of the user who is logged in"
+
+
+def _connect() -> int | None:
+    """Connect to the X server as Qt does: 0, an error of libxcb, or None if it takes longer than people wait."""
+    try:
+        xcb = ctypes.CDLL("libxcb.so.1")
+    except OSError:  # then Qt's plugin cannot be loaded either, and this is another kind of OpenCV
+        return 0
+    xcb.xcb_connect.restype = ctypes.c_void_p
+    xcb.xcb_connection_has_error.argtypes = xcb.xcb_disconnect.argtypes = (ctypes.c_void_p,)
+    errors: list[int] = []
+
+    def connect() -> None:
+        connection = xcb.xcb_connect(None, None)
+        errors.append(xcb.xcb_connection_has_error(connection))
+        xcb.xcb_disconnect(connection)
+
+    thread = threading.Thread(target=connect, daemon=True)  # a server that does not answer would hold it for ever
+    thread.start()
+    thread.join(_ANSWER_SECONDS)
+    return errors[0] if errors else None
 
 
 def _answers(name: str) -> bool:
@@ -44,7 +116,7 @@ def _answers(name: str) -> bool:
     number = number.partition(".")[0]
     try:
         if host not in ("", "unix"):
-            socket.create_connection((host, 6000 + int(number)), timeout=5).close()
+            socket.create_connection((host, 6000 + int(number)), timeout=_ANSWER_SECONDS).close()
             return True
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(f"/tmp/.X11-unix/X{number}")
