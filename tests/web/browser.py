@@ -142,8 +142,8 @@ class WebTestCase(TestCase):
         self.metrics.startService()
         self.addCleanup(self.metrics.stopService)
 
-    async def serve(self) -> None:
-        """Listen on a port of the kernel's choice."""
+    async def serve(self, number: int = 0) -> None:
+        """Listen on a port of the kernel's choice, or on this one."""
         self.face = WebService(
             self.clock,
             self.cameras,
@@ -155,9 +155,10 @@ class WebTestCase(TestCase):
         site = AuthenticatedSite(
             self.face.root, self.authenticator, self.admission, self.origins, reactor, self.hosts, self.proxies
         )
-        port: Any = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(self.wrap(site))
+        port: Any = await TCP4ServerEndpoint(reactor, number, interface="127.0.0.1").listen(self.wrap(site))
         self.port = port.getHost().port
-        self.addCleanup(port.stopListening)
+        self.stop_listening = port.stopListening
+        self.addCleanup(self.stop_listening)
         self.addCleanup(self.face.stopService)
 
     async def send(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> Exchange:
