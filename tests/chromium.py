@@ -14,6 +14,7 @@ from twisted.web.client import Agent, FileBodyProducer, readBody
 
 from tests.processes import Running, turn
 
+_DRIVER = "chromedriver"
 T = TypeVar("T", bound=type[TestCase])
 _FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -23,8 +24,8 @@ _FLAGS = (
 
 def needs_chromium(tests: T) -> T:
     """Skip a class of tests where there is no Chromium to drive."""
-    if shutil.which("chromedriver") is None:
-        tests.skip = "needs the programs chromium and chromedriver"  # type: ignore[attr-defined]
+    if shutil.which(_DRIVER) is None:
+        tests.skip = "needs the programs chromium and chromedriver"
     return tests
 
 
@@ -39,8 +40,7 @@ class Chromium:
 
     async def start(self) -> Chromium:
         """Start the browser; it shows an empty page."""
-        program = shutil.which("chromedriver")
-        reactor.spawnProcess(self._driver, program, [program, "--port=0"], None)  # type: ignore[attr-defined]
+        reactor.spawnProcess(self._driver, "/usr/bin/env", ["env", _DRIVER, "--port=0"], None)
         self._case.addCleanup(self._finish)
         self._session = f"http://127.0.0.1:{(await self._driver.said('successfully on port ([0-9]+)'))[1]}/session"
         options = {"goog:chromeOptions": {"args": _FLAGS.split()}, "goog:loggingPrefs": {"browser": "ALL"}}

@@ -124,12 +124,12 @@ class TokenAuthenticatorTests(WebTestCase):
     cookie = "__Host-twistedcam-0001020304050607"
     wrong = "0" * 32
 
-    async def serve(self) -> None:
+    async def serve(self, number: int = 0) -> None:
         """Listen, with a token of its own."""
         self.credential = FakeCredential()
         self.authenticator = TokenAuthenticator(self.credential)
         self.token = self.credential.token.reveal()
-        await super().serve()
+        await super().serve(number)
 
     async def test_link(self) -> None:
         """The link becomes a cookie and leaves the address; the token is a password, too."""

@@ -236,14 +236,29 @@ function take(servers) {
   connection.review();
 }
 
+async function fetchState(options = {}) {
+  const signal = AbortSignal.timeout(STATE_MS);
+  const response = await fetch(addressOf("state"), { cache: "no-store", signal, ...options });
+  if (!response.ok) throw await refusal(response);
+  return response.json();
+}
+
 /** Ask for the state: which cameras there are, and what the server's clock says. */
 async function askState() {
   const sent = seconds();
-  const response = await fetch(addressOf("state"), { cache: "no-store", signal: AbortSignal.timeout(STATE_MS) });
-  if (!response.ok) throw await refusal(response);
-  const state = await response.json();
+  const state = await fetchState();
   clock.add(sent, seconds(), state.clock);
   take(state.cameras);
+}
+
+/** The same, with the reason if the browser gives no answer because it asks the user for a password meanwhile. */
+async function askStateAgain() {
+  try {
+    await askState();
+  } catch (error) {
+    if (error.name === "TimeoutError") await fetchState({ credentials: "omit" });
+    throw error;
+  }
 }
 
 /** The one request at a time that brings the pictures. */
@@ -289,7 +304,7 @@ class Connection {
   }
 
   async attempt() {
-    if (this.problem || !cameras.size) await askState();
+    if (this.problem || !cameras.size) await askStateAgain();
     const request = wanted(STEPS[ladder.step]);
     this.key = keyOf(request);
     if (request.length) return this.stream(pathOf(request));
@@ -400,7 +415,7 @@ function main() {
   });
   document.addEventListener("fullscreenchange", () => connection.review());
   addEventListener("online", () => connection.wake());
-  find("#again").addEventListener("click", () => connection.wake());
+  find("#again").addEventListener("click", () => location.reload());   // which asks for a password
   setInterval(() => cameras.forEach((camera) => camera.show()), SHOW_MS);
   setInterval(() => {
     if (document.visibilityState === "visible" && !connection.problem) askState().catch(() => {});
