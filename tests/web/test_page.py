@@ -197,10 +197,11 @@ class ChangeTests(PageTestCase):
         browser = await self.start()
         await browser.open(f"http://me:secret@127.0.0.1:{self.port}/")
         await self.is_live(browser)
+        self.assertFalse(await browser.run("document.querySelector('#again').checkVisibility()"))
         checker.users[b"me"] = b"other"
         for stream in tuple(self.face.streams):
             stream.end()
-        await browser.until("document.querySelector('#again').hidden", False)
+        await browser.until("document.querySelector('#again').checkVisibility()")
         self.assertEqual(await browser.run(SUMMARY), "this camera asks for a name and a password")
 
 

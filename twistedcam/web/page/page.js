@@ -188,7 +188,7 @@ class Camera {
     setText(this.find(".age"), isRunning && age != null ? `${Math.round(age * 1000)} ms` : "–");
     setText(this.find(".fps"), isRunning ? (this.drawnAt.length / 2).toFixed(0) : "–");
     const { viewers } = this.server;
-    setText(this.find(".viewers"), String(Array.isArray(viewers) ? viewers.length : viewers));
+    setText(this.find(".viewers"), this.problem ? "–" : String(Array.isArray(viewers) ? viewers.length : viewers));
   }
 }
 
@@ -402,9 +402,10 @@ const connection = new Connection();
 
 function summarize() {
   const lost = [...cameras.values()].filter((camera) => camera.server.state === "lost").map((camera) => camera.name);
-  const late = ladder.tooSlow ? "the connection is too slow: pictures come late" : "connected";
-  const text = lost.length ? `no signal: ${lost.join(", ")}` : late;
-  setText(find("#summary"), connection.problem ? connection.problem.message : text);
+  const notes = [];
+  if (ladder.tooSlow) notes.push("the connection is too slow: pictures come late");
+  if (lost.length) notes.push(`no signal: ${lost.join(", ")}`);
+  setText(find("#summary"), connection.problem ? connection.problem.message : notes.join("; ") || "connected");
 }
 
 function main() {
