@@ -4,6 +4,7 @@
 
 const CLOCK_SAMPLES = 5;
 const CLOCK_MARGIN = 0.005;
+const CLOCK_DRIFT = 0.1;         // more than clocks drift apart between two looks
 
 /** The server's time of day, estimated from the answer that came back quickest. */
 class ServerClock {
@@ -24,7 +25,7 @@ class ServerClock {
   /** Whether what came at `received` with the time `server` was sent later than that: a clock was set. */
   contradicts(received, server) {
     const best = this.best();
-    return best !== null && server - received > best.offset + best.trip / 2 + CLOCK_MARGIN;
+    return best !== null && server - received > best.offset + best.trip / 2 + CLOCK_DRIFT;
   }
 
   best() {

@@ -7,6 +7,7 @@ const STALL_MS = 4000;         // the state comes once a second
 const ANSWER_MS = 8000;        // for the first byte
 const STATE_MS = 4000;
 const CLOCK_MS = 60000;        // between two looks at the server's clock
+const FIRST_CLOCK_MS = 2000;
 const IDLE_MS = 5000;          // between two looks at the state while no picture is wanted
 const DEBOUNCE_MS = 250;
 const SHOW_MS = 500;
@@ -261,6 +262,19 @@ async function askStateAgain() {
   }
 }
 
+/** Look at the server's clock now and then. There may be no connection left for that, which is no failure. */
+async function watchClock() {
+  try {
+    if (document.visibilityState === "visible" && !connection.problem) {
+      await askState();
+      await askState();   // the first may have had to connect, which is not the way of an answer
+    }
+  } catch {
+    // at the next time
+  }
+  setTimeout(watchClock, CLOCK_MS);
+}
+
 /** The one request at a time that brings the pictures. */
 class Connection {
   constructor() {
@@ -418,9 +432,7 @@ function main() {
   addEventListener("online", () => connection.wake());
   find("#again").addEventListener("click", () => location.reload());   // which asks for a password
   setInterval(() => cameras.forEach((camera) => camera.show()), SHOW_MS);
-  setInterval(() => {
-    if (document.visibilityState === "visible" && !connection.problem) askState().catch(() => {});
-  }, CLOCK_MS);
+  setTimeout(watchClock, FIRST_CLOCK_MS);
   connection.run();
 }
 
