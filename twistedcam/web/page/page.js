@@ -22,6 +22,7 @@ const OTHER_WANTED = new Error("something else is wanted now");
 const BASE = new URL("./", location.origin + location.pathname);
 const addressOf = (path) => new URL(path, BASE).href;
 const seconds = () => performance.now() / 1000;
+const isHidden = () => document.visibilityState !== "visible";
 const find = (selector) => document.querySelector(selector);
 
 /** What failed, in words for the user. No further attempt is made by itself if it `isFinal`. */
@@ -64,7 +65,7 @@ class Camera {
     this.server = server;
     this.isPaused = false;
     this.problem = "";
-    this.isShowing = false;   // a picture has come since the last failure
+    this.isShowing = false;   // a picture has come since the last failure, or since none was wanted
     this.drawnAt = [];
     this.prepare();
   }
@@ -79,6 +80,7 @@ class Camera {
     snapshot.download = `${this.name}.jpg`;
     this.find(".pause").addEventListener("click", () => this.pause());
     this.find(".full").addEventListener("click", () => this.toggleFullScreen());
+    this.find(".full").hidden = !document.fullscreenEnabled;   // iPhones have it for videos only
     this.canvas.addEventListener("dblclick", () => this.toggleFullScreen());
   }
 
@@ -199,7 +201,7 @@ const ladder = new AgeLadder((a, b) => keyOf(wanted(a)) !== keyOf(wanted(b)));
 
 /** What is to be asked for: each camera, by what its width is divided, and at most how many pictures in a second. */
 function wanted(step) {
-  if (document.visibilityState !== "visible") return [];
+  if (isHidden()) return [];
   const all = [...cameras.values()];
   const shown = document.fullscreenElement ? all.filter((camera) => camera.isFullScreen) : all;
   return shown.filter((camera) => !camera.isPaused)
@@ -265,7 +267,7 @@ async function askStateAgain() {
 /** Look at the server's clock now and then. There may be no connection left for that, which is no failure. */
 async function watchClock() {
   try {
-    if (document.visibilityState === "visible" && !connection.problem) {
+    if (!isHidden() && !connection.problem) {
       await askState();
       await askState();   // the first may have had to connect, which is not the way of an answer
     }
@@ -307,25 +309,27 @@ class Connection {
 
   async run() {
     for (;;) {
-      while (document.visibilityState !== "visible") await this.rest(Infinity);
       try {
         await this.attempt();
       } catch (error) {
-        if (error === OTHER_WANTED || document.visibilityState !== "visible") continue;
+        if (error === OTHER_WANTED || isHidden()) continue;
         await this.fail(problemOf(error));
       }
     }
   }
 
   async attempt() {
-    if (this.problem || !cameras.size) await askStateAgain();
+    if (!isHidden() && (this.problem || !cameras.size)) await askStateAgain();
     const request = wanted(STEPS[ladder.step]);
     this.key = keyOf(request);
+    const waiting = new Set(request.map(({ camera }) => camera));
+    cameras.forEach((camera) => { camera.isShowing &&= waiting.has(camera); });
     if (request.length) return this.stream(pathOf(request));
-    await this.rest(IDLE_MS);
+    await this.rest(isHidden() ? Infinity : IDLE_MS);
+    if (isHidden()) return undefined;
     await askState();
     this.failures = 0;
-    this.succeed();
+    return this.succeed();
   }
 
   async stream(path) {
