@@ -197,6 +197,7 @@ class ChangeTests(PageTestCase):
             stream.end()
         await browser.until("document.querySelector('#again').checkVisibility()")
         self.assertEqual(await browser.run(SUMMARY), "this camera asks for a name and a password")
+        self.assertEqual(await browser.run("document.querySelector('.state').textContent"), "refused")
 
 
 @needs_chromium

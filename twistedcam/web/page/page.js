@@ -50,7 +50,8 @@ function problemOf(error) {
   if (error.name === "TypeError") return new Problem("the server does not answer");
   if (error.name === "SyntaxError") return new Problem("what came is no answer of a twistedcam server");
   if (error.name !== "TimeoutError") return new Problem(error.message);
-  return new Problem("no answer yet: the server is slow, or the browser has no connection left for one more window");
+  return new Problem("no answer yet: the server is slow, a proxy holds its answer back, " +
+    "or the browser has no connection left for one more window");
 }
 
 /** Set the text of an element, but only if it is another: a screen reader would say it again. */
@@ -173,7 +174,8 @@ class Camera {
   }
 
   show() {
-    const words = { lost: "no signal", offline: "reconnecting", stored: "stored pictures" };
+    const offline = connection.problem?.isFinal ? "refused" : "reconnecting";
+    const words = { lost: "no signal", offline, stored: "stored pictures" };
     const state = this.state;
     this.root.dataset.state = state;
     setText(this.find(".state"), words[state] || state);
