@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import tempfile
 from io import BytesIO
 from typing import Any, TypeVar
 
@@ -40,7 +42,10 @@ class Chromium:
 
     async def start(self) -> Chromium:
         """Start the browser; it shows an empty page."""
-        reactor.spawnProcess(self._driver, "/usr/bin/env", ["env", _DRIVER, "--port=0"], None)
+        folder = tempfile.mkdtemp()  # short: there is a socket in it
+        self._case.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        environment = {**os.environ, "TMPDIR": folder}
+        reactor.spawnProcess(self._driver, "/usr/bin/env", ["env", _DRIVER, "--port=0"], environment)
         self._case.addCleanup(self._finish)
         self._session = f"http://127.0.0.1:{(await self._driver.said('successfully on port ([0-9]+)'))[1]}/session"
         options = {"goog:chromeOptions": {"args": _FLAGS.split()}, "goog:loggingPrefs": {"browser": "ALL"}}
