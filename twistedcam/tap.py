@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from functools import partial
 
@@ -16,7 +15,7 @@ from twisted.python import usage
 from twistedcam.app import runtime
 from twistedcam.app.config import OPTIONS, ConfigError, ServerConfig, make_config, parse_cameras
 from twistedcam.app.listener import StartError
-from twistedcam.app.options import GroupedOptions, drop_default_pidfile
+from twistedcam.app.options import GroupedOptions, drop_default_pidfile, show_and_exit
 from twistedcam.app.service import Server
 from twistedcam.capture.sources import Source
 from twistedcam.errors import TwistedcamError
@@ -103,12 +102,10 @@ class Options(GroupedOptions, AuthOptionMixin):
         from twistedcam.app import list_cameras
 
         try:
-            print(list_cameras.list_cameras(), flush=True)
+            text = list_cameras.list_cameras()
         except TwistedcamError as error:
             raise usage.UsageError(printable(str(error))) from None
-        except BrokenPipeError:  # its reader, such as head, has enough; nothing more is to be written at the exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        show_and_exit(text)
 
     def opt_control(self, control: str) -> None:
         """Set a V4L2 control of a device, NAME=VALUE, such as brightness=128; repeatable."""

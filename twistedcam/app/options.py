@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from twisted.python import usage
 
@@ -21,8 +21,11 @@ class GroupedOptions(usage.Options):
 
     def opt_version(self) -> None:
         """Display the version and exit."""
-        print(f"twistedcam {version('twistedcam')}, Twisted {version('twisted')}")
-        sys.exit(0)
+        show_and_exit(f"twistedcam {version('twistedcam')}, Twisted {version('twisted')}")
+
+    def opt_help(self) -> None:
+        """Display this help and exit."""
+        show_and_exit(str(self))
 
     def getUsage(self, width: int | None = None) -> str:
         """The text of the help, group by group."""
@@ -34,6 +37,15 @@ class GroupedOptions(usage.Options):
             text += super().getUsage(width).replace("Options:", f"\n{title}:", 1)
         self.longOpt, self.longdesc = every, longdesc
         return text
+
+
+def show_and_exit(text: str) -> NoReturn:
+    """Print C{text}, and end the process with status 0."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # its reader, such as head, has enough; nothing more is to be written at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
 
 
 def number(name: str, kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:
