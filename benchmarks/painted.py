@@ -5,10 +5,10 @@ Each picture holds the time at which it was given to the server, as a row of bla
 browser looks at what is on the screen, as often as the screen is drawn, and compares that time with its own clock: both
 are the clock of this machine. Prints the pictures per second and their age in milliseconds: median, 95 % and largest.
 
-The page is the server's page, an <img> its stream. Links other than loopback are emulated (tests.emulated_link; needs
-root). Behind nginx, the browser asks nginx, which has its default settings or those of docs/deployment.md, and the link
-is between the two. Needs the packages selenium (Debian's chromium and chromium-driver) and marionette_driver (Debian's
-firefox-esr); what is missing is left out.
+The page is the server's page, an <img> its stream; --browser program reads the stream without a browser. Links other
+than loopback are emulated (tests.emulated_link; needs root). Behind a proxy, the browser asks the proxy, which has the
+settings of docs/deployment.md, or nginx its default ones, and the link is between the two. Needs the packages selenium
+(Debian's chromium and chromium-driver) and marionette_driver (Debian's firefox-esr); what is missing is left out.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import cv2
 import numpy as np
@@ -44,6 +45,7 @@ _FPS = 15.0
 LINKS = {
     "loopback": None,
     "1 Mbit/s, 40 ms": Conditions(rate=1e6, delay=0.04),
+    "1.4 Mbit/s, 20 ms": Conditions(rate=1.4e6, delay=0.02),  # some 4 of 15 pictures a second
     "3 Mbit/s, 20 ms, 1 % lost": Conditions(rate=3e6, delay=0.02, loss=0.01),
 }
 _WATCH = """
@@ -173,6 +175,23 @@ def look(browser: str, url: str, windows: int, seconds: float, settle: float) ->
         driver.quit()
 
 
+def read(url: str, seconds: float, settle: float) -> list[list[int]]:
+    """The age in milliseconds of each part of the stream at C{url}, as a program gets it, as L{look} does."""
+    ages = []
+    until = time.monotonic() + settle + seconds
+    with urlopen(url) as answer:
+        while time.monotonic() < until:
+            length = captured = 0.0
+            for line in iter(answer.readline, b"\r\n"):
+                name, _, value = line.decode("latin-1").partition(": ")
+                length = float(value) if name == "Content-Length" else length
+                captured = float(value) if name == "X-Timestamp" else captured
+            answer.read(int(length))
+            if length and time.monotonic() > until - seconds:
+                ages.append(round((time.time() - captured) * 1000))
+    return [ages]
+
+
 def ages_in_screenshots(driver: Firefox, seconds: float) -> Iterator[int]:
     """
     The ages of the pictures in the last window, each when a screenshot of it is complete.
@@ -196,14 +215,26 @@ def _blocks(window: Image) -> Image:
     return window[round(top) : round(top + _BLOCK * scale), round(left) : round(left + _WIDTH * scale)]
 
 
-def nginx(settings: str, folder: str) -> str:
-    """The configuration of an nginx in front of the server, which writes its files into C{folder}."""
+# The language of the block in docs/deployment.md, and the command with the name of its file.
+PROXIES = {
+    "nginx": ["nginx", "-c"],
+    "haproxy": ["haproxy", "-f"],
+    "caddy": ["caddy", "run", "--adapter", "caddyfile", "--config"],
+}
+
+
+def configuration(proxy: str, folder: str) -> str:
+    """What C{proxy}, in front of the server, is told; it writes its files into C{folder}."""
     documented = Path("docs/deployment.md").read_text()
-    found = re.search(r"```nginx\n(.*?)```", documented, re.DOTALL)
-    lines = found[1] if settings == "documented" and found else f"location / {{ proxy_pass http://127.0.0.1:{_PORT}; }}"
-    lines = lines.replace("127.0.0.1:8080", f"127.0.0.1:{_PORT}")
-    server = f"server {{ listen {_PROXY_PORT}; {lines} }}" if "server {" not in lines else lines
-    return f"daemon off; pid {folder}/pid; error_log {folder}/log; events {{}} http {{ access_log off; {server} }}"
+    found = re.search(rf"```{proxy}\n(.*?)```", documented, re.DOTALL)
+    text = found[1] if found else "server { listen 80; location / { proxy_pass http://127.0.0.1:8080; } }"
+    text = re.sub(r"(listen |bind :|^:)80\b", rf"\g<1>{_PROXY_PORT}", text, flags=re.MULTILINE)
+    text = text.replace("127.0.0.1:8080", f"127.0.0.1:{_PORT}")
+    if proxy == "haproxy":
+        return text
+    if proxy == "caddy":
+        return f"{{\n admin off\n auto_https off\n}}\n{text}"
+    return f"daemon off; pid {folder}/pid; error_log {folder}/log; events {{}} http {{ access_log off; {text} }}"
 
 
 @contextlib.contextmanager
@@ -214,9 +245,9 @@ def running(at: list[str], fps: float, proxy: str) -> Iterator[int]:
         commands = [serve]
         if proxy:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            file = Path(folder, "nginx.conf")
-            file.write_text(nginx(proxy, folder))
-            commands.append([*at, "nginx", "-c", str(file)])
+            file = Path(folder, "configuration")
+            file.write_text(configuration(proxy, folder))
+            commands.append([*at, *PROXIES[proxy.removesuffix("-default")], str(file)])
         for command in commands:
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             stack.callback(process.wait)
@@ -254,7 +285,7 @@ def main() -> None:
     parser.add_argument("--browser", default="chromium,firefox")
     parser.add_argument("--on", default="", help="links whose name has this in it")
     parser.add_argument("--path", default="/,/stream", help="the page, and an <img> as large as the window")
-    parser.add_argument("--proxy", default="", help="nginx in between: default or documented")
+    parser.add_argument("--proxy", default="", help="in between: nginx-default, nginx, haproxy or caddy")
     parser.add_argument("--fps", type=float, default=_FPS)
     parser.add_argument("--windows", type=int, default=1)
     parser.add_argument("--settle", type=float, default=5.0, help="seconds before the pictures count")
@@ -266,11 +297,14 @@ def main() -> None:
         listen = "tcp:0:interface=127.0.0.1"
         twistedcam.serve(lambda: images(options.serve), http=f"tcp:{_PORT}", listen=listen, width=640, open=True)
     elif options.look:
-        ages = look(options.browser, options.look, options.windows, options.seconds, options.settle)
+        if options.browser == "program":
+            ages = read(options.look, options.seconds, options.settle)
+        else:
+            ages = look(options.browser, options.look, options.windows, options.seconds, options.settle)
         print(json.dumps(ages))
     else:
         for browser in options.browser.split(","):
-            _, package, program = BROWSERS[browser]
+            _, package, program = BROWSERS.get(browser, (None, "twistedcam", "python3"))
             if not importlib.util.find_spec(package) or not shutil.which(program):
                 print(f"{browser}: left out, it needs {program} and the package {package}")
                 continue
