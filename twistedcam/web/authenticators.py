@@ -138,7 +138,8 @@ class TokenAuthenticator:
             return None
         rest = {name: values for name, values in request.args.items() if name != _KEY}
         query = f"?{urlencode(rest, doseq=True)}" if rest else ""
-        path = "/" + request.path.decode("ascii", "replace").lstrip("/\\")  # "//" or "/\\" would lead to another server
+        # Relative, since a proxy may serve us under a path of its own; "./" keeps a name from being read as a scheme.
+        path = "./" + request.path.decode("ascii", "replace").rpartition("/")[2]
         self._set_cookie(request, self._credential.token.reveal(), _COOKIE_SECONDS)
         return TextResource(http.SEE_OTHER, "the address without the key", {"Location": path + query})
 
