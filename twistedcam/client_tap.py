@@ -23,6 +23,7 @@ from twistedcam.client import snapshot
 from twistedcam.client.address import Address, AddressError, is_host
 from twistedcam.client.app import Program
 from twistedcam.client.config import ClientConfig
+from twistedcam.client.discovery import find_servers
 from twistedcam.client.display import DisplayError, OpenCVDisplay, check_display
 from twistedcam.errors import TwistedcamError
 from twistedcam.net import DEFAULT_PORT
@@ -32,6 +33,7 @@ from twistedcam.wire.framing import PREFIX, read_prefix
 TITLE = "RECEIVING VIDEO"
 PASSWORD_VARIABLE = "TWISTEDCAM_PASSWORD"
 KEY_VARIABLE = "TWISTEDCAM_KEY"
+NOTHING_FOUND = "no server is announced on this network: its owner has to start it with --announce"
 _MIB = 1024 * 1024
 
 
@@ -58,7 +60,7 @@ class Options(GroupedOptions):
     )
 
     groups = {
-        "The server": ("host", "port", "endpoint", "camera", "list"),
+        "The server": ("find", "host", "port", "endpoint", "camera", "list"),
         "Access": ("key", "tls", "ca", "user", "password-file"),
         "What to do with the pictures": ("headless", "frames", "record", "snapshot", "snapshot-every"),
         "What to accept": ("no-adapt", "allow-pickle", "prefix", "max-message"),
@@ -86,6 +88,7 @@ class Options(GroupedOptions):
         ["max-message", None, 64, "The largest message to accept, in MiB.", number("max-message", int, 1, 4096)],
     ]
     optFlags = [
+        ["find", None, "Print the servers that are announced on the local network, how to watch them, and stop."],
         ["list", None, "Print the names of the server's cameras and stop."],
         ["no-adapt", None, "Always take full-size pictures, even if a slow link then carries fewer of them."],
         ["headless", None, "Open no window."],
@@ -95,6 +98,8 @@ class Options(GroupedOptions):
 
     def postOptions(self) -> None:
         """Check what can be checked before anything starts, and make the configuration."""
+        if self["find"]:
+            self._find()
         self.config = ClientConfig(
             address=self._address(),
             camera=self["camera"],
@@ -115,6 +120,22 @@ class Options(GroupedOptions):
             except DisplayError as problem:
                 raise usage.UsageError(f"{problem}; without a screen, use --headless") from None
         drop_default_pidfile(self, only_in_foreground=False)
+
+    def _find(self) -> None:
+        """Print the servers on the network, and end the process: with status 1 if there are none."""
+        usual = Options()
+        others = [f"--{name}" for name, value in self.items() if name != "find" and value != usual[name]]
+        if others:
+            raise usage.UsageError(f"--find: it works alone, leave out {', '.join(others)}")
+        try:
+            found = find_servers()
+        except TwistedcamError as problem:
+            raise usage.UsageError(f"--find: {problem}") from None
+        for line in (line for server in found for line in server.describe()):
+            print(line, flush=True)
+        if not found:
+            sys.exit(NOTHING_FOUND)
+        sys.exit(0)
 
     def _path(self, option: str, check: Callable[[str], None]) -> str:
         """The path that was given, as an absolute path that C{check} accepts; empty if none was given."""

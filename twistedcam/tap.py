@@ -37,7 +37,7 @@ class Options(GroupedOptions, AuthOptionMixin):
         "Cameras": ("camera", "list-cameras", "size", "fps", "format", "control", "skip", "stall"),
         "Pictures": ("width", "quality", "rotate", "flip", "overlay"),
         "Recording": ("record", "record-segment", "record-keep"),
-        "Serving": ("listen", "http", "codec", "max-viewers", "preview"),
+        "Serving": ("listen", "http", "codec", "max-viewers", "announce", "preview"),
         "Web": ("allow-origin", "allow-host", "trusted-proxy"),
         "Access": ("share", "renew", "state-dir", "auth", "help-auth", "help-auth-type", "open"),
     }
@@ -73,6 +73,7 @@ class Options(GroupedOptions, AuthOptionMixin):
         ["share", None, "Let other machines watch with a key, over TLS; prints the command to run there."],
         ["renew", None, "With --share: make a new key; the old one stops working."],
         ["open", None, "Let everybody who can reach an endpoint watch, from other machines too."],
+        ["announce", None, "Let camstream-client --find find this server on the local network."],
         ["preview", None, "Show the pictures in a window on this machine; q closes it, the server goes on."],
     ]
 

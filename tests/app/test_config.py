@@ -128,7 +128,11 @@ class ValueTests(ConfigTestCase):
             ("trusted_proxy", "10.0.0.1/8", "--trusted-proxy: 10.0.0.1/8 has host bits set, write it like 127.0.0.1"),
             ("trusted_proxy", 5, "--trusted-proxy: 5 is not a string"),
             ("auth", 5, "--auth: 5 is not a string"),
-            ("colour", "red", "--colour: there is no such option; there are --allow-host, --allow-origin, --auth"),
+            (
+                "colour",
+                "red",
+                "--colour: there is no such option; there are --allow-host, --allow-origin, --announce, --auth",
+            ),
         ):
             self.assertIn(message, self.refused(**{name: value}))
 

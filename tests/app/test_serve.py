@@ -35,7 +35,10 @@ class KeywordTests(TestCase):
             ({"listen": 5}, "listen: 5 is not a string"),
             ({"max_viewers": 0}, "max_viewers: 0 is not"),
             ({"share": True, "open": True}, "share and open cannot be combined"),
-            ({"colour": "red"}, "colour: there is no such option; there are allow_host, allow_origin, auth, "),
+            (
+                {"colour": "red"},
+                "colour: there is no such option; there are allow_host, allow_origin, announce, auth, ",
+            ),
             ({"camera": "test"}, "camera: there is no such option"),
             ({"help": True}, "help: there is no such option"),
             ({"name": 5}, "name: 5 is not a string"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ class ServerConfig:
 
     The first of C{cameras} is the default one. Viewers that never send a hello get C{silent_encoding}. C{http} is None
     if nothing is served over HTTP; otherwise pages of C{allow_origins} may use it, requests for the host names
-    C{allow_hosts} are answered too, and C{trusted_proxies} say which client each request comes from.
+    C{allow_hosts} are answered too, and C{trusted_proxies} say which client each request comes from. With C{announce}
+    it can be found on the local network.
     """
 
     cameras: tuple[CameraConfig, ...]
@@ -95,6 +97,7 @@ class ServerConfig:
     allow_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
     preview: bool = False
+    announce: bool = False
 
 
 def make_config(reactor: Any, cameras: Sequence[Source], given: Mapping[str, Any]) -> ServerConfig:
@@ -108,6 +111,8 @@ def make_config(reactor: Any, cameras: Sequence[Source], given: Mapping[str, Any
     access = _make_access(values)
     if values["preview"]:
         _check_display()
+    if values["announce"]:
+        _check_announce(access)
     listen, http = _make_endpoints(reactor, values)
     _check_effects(cameras, values)
     return ServerConfig(
@@ -121,6 +126,7 @@ def make_config(reactor: Any, cameras: Sequence[Source], given: Mapping[str, Any
         allow_hosts=values["allow-host"],
         trusted_proxies=values["trusted-proxy"],
         preview=values["preview"],
+        announce=values["announce"],
     )
 
 
@@ -214,6 +220,7 @@ OPTIONS: Mapping[str, Option] = {
     "allow-host": Option((), lambda value: tuple(map(read_name, read_texts(value)))),
     "trusted-proxy": Option((), lambda value: tuple(map(read_network, read_texts(value)))),
     "preview": Option(False, _flag),
+    "announce": Option(False, _flag),
     "share": Option(False, _flag),
     "renew": Option(False, _flag),
     "state-dir": Option(None, read_text),
@@ -308,3 +315,10 @@ def _check_display() -> None:
     problem = find_display_problem()
     if problem:
         raise ConfigError(f"--preview: {problem}; leave out --preview")
+
+
+def _check_announce(access: Access) -> None:
+    if isinstance(access, Local):
+        raise ConfigError("--announce: only this machine may watch: add --share, --auth or --open, or leave it out")
+    if find_spec("zeroconf") is None:
+        raise ConfigError("--announce: it needs the package zeroconf: pip install 'twistedcam[discover]'")

@@ -34,6 +34,8 @@ class Listener(Service):
 
     An endpoint may answer later. If it fails at once, the start raises L{StartError}; if it fails later, one line is
     logged and C{leave} is called with the exit status 1. If it C{may_fail}, either is a warning.
+
+    C{port} is what listens, or None; C{is_tls} says whether clients have to use TLS there.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Listener(Service):
         is_secret: bool = False,
         may_fail: bool = False,
         leave: Callable[[int], None] = lambda status: None,
+        is_tls: bool = False,
     ) -> None:
+        self.is_tls = is_tls
         self._reactor = reactor
         self._endpoint = endpoint
         self._factory = factory

@@ -13,10 +13,12 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 
+from twistedcam import __version__
 from twistedcam.access.admission import Admission
+from twistedcam.app.announcer import Announcer, announced_access, find_announced
 from twistedcam.app.authentication import Authentication, prepare_authentication
 from twistedcam.app.camera_config import CameraConfig
-from twistedcam.app.config import Endpoint, ServerConfig
+from twistedcam.app.config import Endpoint, Open, ServerConfig, Shared
 from twistedcam.app.listener import Listener
 from twistedcam.app.recorder import CameraRecorder
 from twistedcam.app.runtime import connection_limit
@@ -29,6 +31,7 @@ from twistedcam.web.metrics import Metrics
 from twistedcam.web.proxies import Proxies
 from twistedcam.web.resources import WebService
 from twistedcam.web.site import AuthenticatedSite
+from twistedcam.wire.announcement import Announcement
 
 log = Logger()
 
@@ -114,11 +117,12 @@ class Server(MultiService):
             self._config.access, self._reactor, self._admission.connections, self._now
         )
         viewers = self._make_factory(authentication)
-        self._add_tcp(viewers, authentication)
-        if self._config.http is not None:
-            self._add_http(self._config.http, authentication)
+        wire = self._add_tcp(viewers, authentication)
+        web = None if self._config.http is None else self._add_http(self._config.http, authentication)
         # After the listeners: a server that cannot listen does not renew the key.
         authentication.setServiceParent(self)
+        if self._config.announce:
+            self._add_announcer(wire, web)
         self._has_listeners = True
 
     def _warn_of_few_places(self) -> None:
@@ -138,12 +142,14 @@ class Server(MultiService):
             self._now,
         )
 
-    def _add_tcp(self, viewers: ViewerServerFactory, authentication: Authentication) -> None:
+    def _add_tcp(self, viewers: ViewerServerFactory, authentication: Authentication) -> list[Listener]:
         factory = authentication.over_tcp(viewers)
-        for endpoint in self._config.listen:
+        return [
             self._listen(endpoint, factory, authentication, authentication.watch_commands)
+            for endpoint in self._config.listen
+        ]
 
-    def _add_http(self, endpoint: Endpoint, authentication: Authentication) -> None:
+    def _add_http(self, endpoint: Endpoint, authentication: Authentication) -> Listener:
         face = WebService(
             self._reactor,
             self.cameras,
@@ -162,9 +168,16 @@ class Server(MultiService):
             Hosts(self._config.allow_hosts, socket.gethostname()),
             self._proxies,
         )
-        instructions = partial(authentication.web_urls, endpoint.description.startswith("ssl:"))
+        instructions = partial(authentication.web_urls, _is_tls(endpoint))
         # If another program has the default port, the camera can still be watched in the other ways.
-        self._listen(endpoint, authentication.over_http(site), authentication, instructions, endpoint.is_default)
+        return self._listen(endpoint, authentication.over_http(site), authentication, instructions, endpoint.is_default)
+
+    def _add_announcer(self, wire: list[Listener], web: Listener | None) -> None:
+        access = self._config.access
+        # Where somebody has to be let in, the names of the cameras are told only after that, here as on the wire.
+        cameras = tuple(self.cameras) if isinstance(access, Open) else ()
+        announcement = Announcement(announced_access(access), is_tls=False, cameras=cameras, version=__version__)
+        Announcer(self._reactor, partial(find_announced, announcement, wire, web)).setServiceParent(self)
 
     def _listen(
         self,
@@ -173,8 +186,8 @@ class Server(MultiService):
         authentication: Authentication,
         instructions: Any,
         may_fail: bool = False,
-    ) -> None:
-        Listener(
+    ) -> Listener:
+        listener = Listener(
             self._reactor,
             endpoint.endpoint,
             factory,
@@ -184,4 +197,11 @@ class Server(MultiService):
             is_secret=authentication.is_secret,
             may_fail=may_fail,
             leave=self._leave,
-        ).setServiceParent(self)
+            is_tls=isinstance(self._config.access, Shared) or _is_tls(endpoint),
+        )
+        listener.setServiceParent(self)
+        return listener
+
+
+def _is_tls(endpoint: Endpoint) -> bool:
+    return endpoint.description.startswith("ssl:")
