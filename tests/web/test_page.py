@@ -232,11 +232,9 @@ class PaceTests(PageTestCase):
         await browser.run("ladder.goTo(STEPS.length - 2)")  # which would come in two seconds
         await browser.until(SUMMARY, "the connection is too slow: pictures come late")
         self.assertEqual([outlet._limit._period for outlet in self.cameras["desk"].hubs["jpeg/4"]], [1.0])  # type: ignore[union-attr]
-        self.assertEqual(
-            await browser.run("document.querySelector('.notice').textContent"),
-            "the connection is too slow: pictures are 3 s old",
-        )
-        self.assertEqual(await browser.run("cameras.get('desk').state"), "late")
+        too_slow = "the connection is too slow: pictures are 3 s old"
+        await browser.until("document.querySelector('.notice').textContent", too_slow)
+        await browser.until("cameras.get('desk').state", "late")
 
     async def test_ladder(self) -> None:
         """
