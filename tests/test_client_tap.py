@@ -69,18 +69,17 @@ class ConfigTests(TestCase):
         for host in ("desk", "::1", "10.0.0.1", "b\u00fccher.example", "fe80::1%eth0"):
             self.assertEqual(parse("--headless", "--host", host).address.host, host)
         for host, advice in (
-            ("127.0.0.1:29101", "write --host 127.0.0.1 --port 29101"),
-            ("[::1]:99", "write --host ::1 --port 99"),
-            ("desk:9999", "write --host desk"),
-            ("http://desk:8080/", "the address of a web page is for a browser"),
-            ("two words", "write a name or an IP address"),
-            ("", "write a name or an IP address"),
-            ("unix:/run/camera", "write a name or an IP address"),
-            ("desk:0", "write a name or an IP address"),
+            ("127.0.0.1:29101", "write them apart, the host as 127.0.0.1 and the port as 29101"),
+            ("[::1]:99", "write them apart, the host as ::1 and the port as 99"),
+            (
+                "http://desk:8080/",
+                "a URL (http://) is not an address: write the host and the server's own port, as desk",
+            ),
+            ("two words", "'two words' is not a host: write the name of a machine, such as camera.local, or its IP"),
+            ("", "'' is not a host"),
+            ("unix:/run/camera", "is not a host"),
         ):
-            self.assertRegex(
-                self.refused("--headless", "--host", host), f"--host: .* is not the name of a host: {advice}$"
-            )
+            self.assertIn(advice, self.refused("--headless", "--host", host))
 
     def test_prefixes(self) -> None:
         """A form of lengths has four or eight bytes in an order that is given."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
@@ -46,66 +47,138 @@ class ImageCameraTests(TestCase):
             made.grab()
             self.assertEqual(made.retrieve(), 1)
 
+    def test_array(self) -> None:
+        """One image as an array is shown again and again, once a second or at a rate; four dimensions are several."""
+        image = np.zeros((2, 3, 3), np.uint8)
+        for shown in (image, image[..., 0]):
+            camera: Any = as_camera(shown)
+            for _ in range(3):
+                camera.grab()
+                self.assertIs(camera.retrieve(), shown)
+            self.assertEqual((camera.interval, as_camera(shown, 5).interval), (1.0, 0.2))
+        several: Any = as_camera(np.stack([image, image + 1]))
+        several.grab()
+        several.grab()
+        self.assertEqual(several.retrieve()[0, 0, 0], 1)
+        self.assertRaises(CameraError, several.grab)
+
+    def test_refused(self) -> None:
+        """Anything else is refused in one line that says what is accepted; so is what a callable returns."""
+        wrong: tuple[Any, ...] = (
+            "video.avi",
+            b"video",
+            0,
+            1.5,
+            None,
+            {},
+            list,
+            np.zeros(5, np.uint8),
+            np.uint8(5),
+            io.BytesIO(b""),
+            {1: 2},
+        )
+        for made in wrong:
+            for images in (made, lambda made=made: made):
+                message = str(self.assertRaises(CameraError, as_camera, images))
+                self.assertIn("write an iterable of images, a function that returns one", message)
+                self.assertNotIn("\n", message)
+        self.assertRaisesRegex(CameraError, "it is the class VideoCapture: write", as_camera, cv2.VideoCapture)
+        self.assertRaisesRegex(CameraError, "it is of type str: write", as_camera, "x")
+        self.assertRaisesRegex(CameraError, "it is of type function: write", as_camera, lambda: lambda: [1])
+
 
 class FakeCapture:
-    """Gives each of these answers, and then the last one again and again."""
+    """A capture whose reads take the seconds that the test gives, and return C{found}."""
 
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.seconds: list[float] = []
+        self.found: Any = (True, 1)
+        self.reads = 0
+        self.problem = ""
+
+    def isOpened(self) -> bool:  # noqa: N802
+        """As of cv2.VideoCapture."""
+        return True
 
     def read(self) -> Any:
-        """The next answer."""
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        """Take the next of the seconds, or a thirtieth."""
+        self.reads += 1
+        self.clock.advance(self.seconds.pop(0) if self.seconds else 1 / 30)
+        return self.found
+
+
+class FakeStream:
+    """A stream as of imutils."""
+
+    def __init__(self, found: Any) -> None:
+        self.found = found
+
+    def read(self) -> Any:
+        """The last image."""
+        return self.found
 
 
 class CaptureCameraTests(TestCase):
-    """Objects that are read like cv2.VideoCapture."""
+    """Captures as cameras."""
 
-    def test_pairs(self) -> None:
-        """True and an image is an image, False is a camera that is lost; it says why if it knows."""
-        capture = FakeCapture((True, "a"), (True, "b"), (False, None))
-        camera = CaptureCamera(capture, 25, lambda: 5.0)
-        verifyObject(ICamera, camera)
-        self.assertEqual([(camera.grab(), camera.retrieve()) for _ in range(2)], [(5.0, "a"), (5.0, "b")])
-        self.assertRaisesRegex(CameraError, "^it gave no picture$", camera.grab)
-        capture.problem = "nothing listens"  # type: ignore[attr-defined]
-        self.assertRaisesRegex(CameraError, "^nothing listens$", camera.grab)
-        self.assertEqual(camera.interval, 0.04)
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(100)
+        self.capture = FakeCapture(self.clock)
+        self.camera = CaptureCamera(self.capture, self.clock.seconds)
 
-    def test_newest(self) -> None:
-        """If it gives the newest image again, the next one is waited for, but not for ever."""
-        now = [0.0]
-        camera = CaptureCamera(
-            FakeCapture("a", "a", "a", "b"),
-            monotonic=lambda: now[0],
-            sleep=lambda seconds: now.append(now.pop() + seconds),
-        )
-        self.assertEqual([(camera.grab(), camera.retrieve()) for _ in range(2)][1][1], "b")
-        self.assertRaisesRegex(CameraError, "the same picture again and again", camera.grab)
-        self.assertRaisesRegex(CameraError, "gave no picture", CaptureCamera(FakeCapture(None)).grab)
+    def test_capture(self) -> None:
+        """A capture sets the pace, is lost when it gives no more pictures, and tells why if it knows; it may go on."""
+        verifyObject(ICamera, self.camera)
+        self.assertEqual(self.camera.interval, 0.0)
+        self.assertEqual(self.camera.grab(), self.clock.seconds())
+        self.assertEqual((self.camera.retrieve(), self.capture.reads), (1, 1))
+        self.capture.found = (False, None)
+        self.assertRaisesRegex(CameraError, "it gives no more pictures", self.camera.grab)
+        self.capture.problem = "nothing listens"
+        self.assertRaisesRegex(CameraError, "nothing listens", self.camera.grab)
+        self.camera.close()
+        self.capture.found = (True, 2)
+        self.camera.grab()
+        self.assertEqual(self.camera.retrieve(), 2)
 
-    def test_made(self) -> None:
-        """Such an object, or a callable that returns one, becomes a camera."""
-        for made in (FakeCapture((True, "a")), lambda: FakeCapture((True, "a"))):
-            camera = as_camera(made)
-            camera.grab()
-            self.assertEqual(camera.retrieve(), "a")
+    def test_file(self) -> None:
+        """A file is read at its own rate, or 30 times a second if it has none."""
+        for fps, interval in ((25.0, 0.04), (0.0, 1 / 30), (float("nan"), 1 / 30)):
+            self.capture.get = {5: fps, 7: 100.0}.get  # type: ignore[attr-defined]
+            self.assertEqual(CaptureCamera(self.capture).interval, interval)
+        self.capture.get = {5: 25.0, 7: -1.0}.get  # type: ignore[attr-defined]
+        self.assertEqual(CaptureCamera(self.capture).interval, 0.0)
 
-    def test_wrong(self) -> None:
-        """What gives no pictures is refused in one line that says what does."""
-        for wrong, what in (
-            ("0", "a str"),
-            (b"", "a bytes"),
-            (0, "a int"),
-            (None, "a NoneType"),
-            ({}, "a dict"),
-            ({1}, "a set"),
-            (np.zeros((2, 2, 3)), "a single array"),
-            (io.StringIO(), "a StringIO"),
-            (Path("clip.mp4"), "a "),
-        ):
-            error = self.assertRaises(TypeError, as_camera, wrong)
-            self.assertRegex(str(error), f"^{what}.* gives no pictures: pass an iterable of arrays, a callable")
+    def test_stream(self) -> None:
+        """A stream that returns the image alone, at once, is read 30 times a second; None is its end."""
+        stream = FakeStream(np.zeros((2, 2, 3), np.uint8))
+        camera = as_camera(stream)
+        self.assertEqual(camera.interval, 1 / 30)
+        camera.grab()
+        self.assertIs(camera.retrieve(), stream.found)
+        stream.found = None
+        self.assertRaises(CameraError, camera.grab)
+
+    def test_old_pictures(self) -> None:
+        """After a pause the pictures that have waited in the driver are dropped, at most eight."""
+        self.capture.seconds = [0.001] * 4
+        self.camera.grab()
+        self.assertEqual(self.capture.reads, 5)
+        self.camera.grab()
+        self.assertEqual(self.capture.reads, 6)
+        self.clock.advance(2)
+        self.capture.seconds = [0.0] * 100
+        self.camera.grab()
+        self.assertEqual(self.capture.reads, 15)
+
+    def test_one_thread(self) -> None:
+        """While one thread is in a read that hangs, another does not read."""
+        self.capture.read = lambda: self.camera.grab()  # type: ignore[method-assign]
+        self.assertRaisesRegex(CameraError, "an earlier read has not ended", self.camera.grab)
+        del self.capture.read
+        self.camera.grab()
 
 
 def images_in(mode: Mode = Mode()) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 import os
 import sys
@@ -20,7 +19,7 @@ from twistedcam.access.sharekey import KeyTextError
 from twistedcam.app import runtime
 from twistedcam.app.options import GroupedOptions, drop_default_pidfile, number
 from twistedcam.client import snapshot
-from twistedcam.client.address import Address, AddressError, is_host
+from twistedcam.client.address import Address, AddressError, parse_host
 from twistedcam.client.app import Program
 from twistedcam.client.config import ClientConfig
 from twistedcam.client.discovery import find_servers
@@ -154,10 +153,8 @@ class Options(GroupedOptions):
             raise usage.UsageError("--key: a key needs neither --tls nor --user, leave them out")
         if self["ca"] is not None and not self["tls"]:
             raise usage.UsageError("--ca: it works only together with --tls")
-        address = Address(self["host"], self["port"], self["endpoint"] or "")
-        if self["endpoint"] is None:
-            self._check_host()
-        else:
+        address = Address(self._host(), self["port"], self["endpoint"] or "")
+        if self["endpoint"] is not None:
             self._check_endpoint(address)
         if self["key"] is not None:
             address = self._with_key(address)
@@ -167,19 +164,11 @@ class Options(GroupedOptions):
             address = address.with_password(self["user"], Secret(self._password()))
         return address
 
-    def _check_host(self) -> None:
-        host = self["host"]
-        if is_host(host):
-            return
-        advice = "write a name or an IP address"
-        if "://" in host:
-            advice = "the address of a web page is for a browser"
-        with contextlib.suppress(AddressError):
-            found = Address.parse(host)
-            if not found.endpoint:
-                port = "" if found.port == self["port"] else f" --port {found.port}"
-                advice = f"write --host {found.host}{port}"
-        raise usage.UsageError(f"--host: {host!r:.300} is not the name of a host: {advice}")
+    def _host(self) -> str:
+        try:
+            return parse_host(self["host"])
+        except AddressError as problem:
+            raise usage.UsageError(f"--host: {problem}") from None
 
     def _check_endpoint(self, address: Address) -> None:
         from twisted.internet import reactor

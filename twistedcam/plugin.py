@@ -1,12 +1,14 @@
-"""Cameras from other packages: images that are yielded or read, and plugins found by name."""
+"""Cameras from other packages: iterables of images, and plugins found by name."""
 
 from __future__ import annotations
 
-import io
-import os
+import math
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from io import IOBase
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from twisted.plugin import IPlugin, getPlugins
@@ -15,12 +17,21 @@ from zope.interface import implementer
 
 from twistedcam.errors import CameraError
 from twistedcam.interfaces import ICamera, ICameraPlugin, IModeCameraPlugin
-
-_SAME_IMAGE_SECONDS = 2.0
-_POLL_SECONDS = 0.005
+from twistedcam.rates import MAX_FPS
 
 if TYPE_CHECKING:  # Twisted imports this module whenever it lists its commands, which need no OpenCV
     from twistedcam.codec import Image
+
+
+_ACCEPTED = (
+    "an iterable of images, a function that returns one, an image as an array, a capture such as cv2.VideoCapture, "
+    "or an ICamera"
+)
+_UNPACED_FPS = 30.0
+_CAP_PROP_FPS, _CAP_PROP_FRAME_COUNT = 5, 7  # of cv2, which is not imported here
+_BUFFERS = 8  # of a driver; most have 4
+_PAUSE_SECONDS = 1.0  # without a read
+_WAITED_SECONDS = 0.004  # a picture that took longer to read was not in a buffer
 
 
 @implementer(ICamera)
@@ -59,51 +70,56 @@ class ImageCamera:
 @implementer(ICamera)
 class CaptureCamera:
     """
-    A camera of an object that is read as cv2.VideoCapture is, or as imutils' VideoStream: C{read} returns True and the
-    image, or the newest image alone.
+    A camera read from C{capture}, such as a cv2.VideoCapture, by its C{read}: that returns C{(ok, image)}, or an image.
 
-    It is read C{fps} times a second, or, if that is 0, as fast as it gives new images. It stays open: it belongs to the
-    script.
+    It is never released here. One thread reads it at a time. An object with C{isOpened} waits for each picture, except
+    one that plays a file, which is read at the file's rate; others, such as imutils' VideoStream, return the last one
+    at once, and are read 30 times a second.
     """
 
-    def __init__(
-        self,
-        capture: Any,
-        fps: float = 0.0,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self.interval = 1 / fps if fps else 0.0
+    def __init__(self, capture: Any, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.interval = _interval(capture)
         self._capture = capture
         self._monotonic = monotonic
-        self._sleep = sleep
+        self._lock = threading.Lock()  # a read that hangs is given up, and a later attempt may begin meanwhile
         self._image: Any = None
+        self._read_at = -math.inf
 
     def grab(self) -> float:
-        """Take the next image. Raises L{CameraError} if there is none."""
-        until = self._monotonic() + _SAME_IMAGE_SECONDS
-        before, self._image = self._image, self._read()
-        while self._image is before:  # imutils does not wait for the next one
-            if self._monotonic() > until:
-                raise CameraError("it gives the same picture again and again")
-            self._sleep(_POLL_SECONDS)
-            self._image = self._read()
+        """Read the next picture, and not one that has waited in a buffer. Raises L{CameraError} if there is none."""
+        if not self._lock.acquire(blocking=False):
+            raise CameraError("an earlier read has not ended")
+        try:
+            self._image = self._read_new()
+        finally:
+            self._lock.release()
         return self._monotonic()
 
-    def retrieve(self) -> Image:
-        """Return the image last taken."""
-        return self._image  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        """Release the last image."""
-        self._image = None
+    def _read_new(self) -> Any:
+        """The next picture; after a pause, drivers return up to L{_BUFFERS} old ones at once."""
+        to_drop = _BUFFERS if not self.interval and self._monotonic() - self._read_at > _PAUSE_SECONDS else 0
+        while True:
+            began = self._monotonic()
+            image = self._read()
+            self._read_at = self._monotonic()
+            to_drop -= 1
+            if to_drop < 0 or self._read_at - began > _WAITED_SECONDS:
+                return image
 
     def _read(self) -> Any:
         found = self._capture.read()
-        is_there, image = found if isinstance(found, tuple) and len(found) == 2 else (found is not None, found)
-        if not is_there:
-            raise CameraError(getattr(self._capture, "problem", "") or "it gave no picture")
+        done, image = found if isinstance(found, tuple) and len(found) == 2 else (found is not None, found)
+        if not done:
+            raise CameraError(getattr(self._capture, "problem", "") or "it gives no more pictures")
         return image
+
+    def retrieve(self) -> Image:
+        """Return the picture last read."""
+        return self._image  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Release the last picture."""
+        self._image = None
 
 
 @implementer(IPlugin, ICameraPlugin)
@@ -144,33 +160,60 @@ class ModeCameraPlugin:
         return namedAny(self.make)(mode)
 
 
+def _interval(capture: Any) -> float:
+    """The seconds between reads of C{capture}; 0.0 if it waits for its pictures."""
+    is_stream = not hasattr(capture, "isOpened")
+    get = getattr(capture, "get", lambda prop: 0.0)
+    if is_stream or not get(_CAP_PROP_FRAME_COUNT) > 0:
+        return 1 / _UNPACED_FPS if is_stream else 0.0
+    fps = get(_CAP_PROP_FPS)
+    return 1 / fps if 0 < fps <= MAX_FPS else 1 / _UNPACED_FPS
+
+
 def as_camera(made: Any, fps: float = 0.0) -> ICamera:
     """
-    Return C{made} if it is an L{ICamera}, otherwise a camera of the images that it reads or yields, or a call of it.
+    Return C{made} if it is an L{ICamera}, otherwise a camera that reads it, or what a call of it returns.
 
-    Raises TypeError if it is nothing of this kind.
+    That is an iterable of images, a capture such as cv2.VideoCapture, or one image as an array, which is shown once a
+    second, or C{fps} times. Raises L{CameraError} for anything else.
     """
     if ICamera.providedBy(made):
         return made
     check_images(made)
-    if _is_capture(made):
-        return CaptureCamera(made, fps)
-    return as_camera(made(), fps) if callable(made) else ImageCamera(made, fps)
+    if is_capture(made):
+        return CaptureCamera(made)
+    if callable(made):
+        return _as_camera_of(made(), fps)
+    if hasattr(made, "ndim") and made.ndim < 4:
+        return ImageCamera(repeat(made), fps or 1.0)
+    return ImageCamera(made, fps)
 
 
-def check_images(made: Any) -> None:
-    """Raise TypeError if L{as_camera} cannot make a camera of C{made}."""
-    is_something_else = isinstance(made, str | bytes | bytearray | os.PathLike | io.IOBase | Mapping | Set)
-    is_array = hasattr(made, "shape")
-    gives_images = ICamera.providedBy(made) or _is_capture(made) or callable(made) or isinstance(made, Iterable)
-    if is_something_else or is_array or not gives_images:
-        what = "a single array" if is_array else f"a {type(made).__name__}"
-        wanted = "an iterable of arrays, a callable that returns one, or an object like cv2.VideoCapture"
-        raise TypeError(f"{what} gives no pictures: pass {wanted}")
+def _as_camera_of(made: Any, fps: float) -> ICamera:
+    if callable(made) and not is_capture(made):
+        raise CameraError(_unusable(made))
+    return as_camera(made, fps)
 
 
-def _is_capture(made: Any) -> bool:
-    return callable(getattr(made, "read", None)) and not isinstance(made, type)
+def check_images(images: Any) -> None:
+    """Raise L{CameraError} unless L{as_camera} accepts C{images}; nothing is called or read."""
+    if ICamera.providedBy(images) or is_capture(images):
+        return
+    if isinstance(images, (type, str, bytes, bytearray, memoryview, Mapping, IOBase)):
+        raise CameraError(_unusable(images))
+    is_no_picture = hasattr(images, "ndim") and images.ndim < 2
+    if is_no_picture or not (callable(images) or hasattr(images, "__iter__")):
+        raise CameraError(_unusable(images))
+
+
+def is_capture(made: Any) -> bool:
+    """Whether L{CaptureCamera} can read C{made}."""
+    return callable(getattr(made, "read", None)) and not isinstance(made, (type, IOBase))
+
+
+def _unusable(made: Any) -> str:
+    kind = f"the class {made.__name__}" if isinstance(made, type) else f"of type {type(made).__name__}"
+    return f"it is {kind}: write {_ACCEPTED}"
 
 
 def find_plugin(name: str) -> ICameraPlugin:

@@ -28,7 +28,7 @@ def grab(server: str = "127.0.0.1:9999", camera: str = "") -> Picture:
     with twistedcam.Client(server, camera) as client:
         done, _ = client.read()
         if not done or client.frame is None:
-            raise RuntimeError(client.frame.reason if client.frame else "the server does not answer")
+            raise RuntimeError(client.problem)
         return Picture(client.frame)
 
 

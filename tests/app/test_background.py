@@ -7,19 +7,22 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from tests.processes import ProcessTestCase, turn
-from twistedcam.app.background import NoReactorError, running_reactor
+from twistedcam.app.background import ReactorError, running_reactor
 
 
 class RunningTests(TestCase):
     """In a process whose reactor is running already."""
 
     async def test_running(self) -> None:
-        """That reactor is returned unchanged, in any thread but its own, which could only wait for ever."""
+        """That reactor is returned unchanged, but not in its own thread."""
         await turn()
         seconds = reactor.seconds
-        self.assertIs(await deferToThread(running_reactor), reactor)
+        self.assertIs(await deferToThread(running_reactor, "do without"), reactor)
         self.assertEqual(reactor.seconds, seconds)
-        self.assertRaisesRegex(NoReactorError, "use twistedcam.watch here", running_reactor)
+        message = "this would wait for ever in the reactor's own thread: do without"
+        error = self.assertRaises(ReactorError, running_reactor, "do without")
+        self.assertEqual(str(error), message)
+        self.assertIsInstance(error, RuntimeError)
 
 
 class ScriptTests(ProcessTestCase):
@@ -32,9 +35,9 @@ class ScriptTests(ProcessTestCase):
             "logging.basicConfig(level=logging.INFO, format='%(name)s: %(message)s')\n"
             "from twisted.internet.threads import blockingCallFromThread\n"
             "from twisted.logger import Logger\n"
-            "from twistedcam.app.background import NoReactorError, running_reactor\n"
-            "reactor = running_reactor()\n"
-            "print(running_reactor() is reactor, reactor.seconds is time.monotonic)\n"
+            "from twistedcam.app.background import running_reactor\n"
+            "reactor = running_reactor('')\n"
+            "print(running_reactor('') is reactor, reactor.seconds is time.monotonic)\n"
             "thread = blockingCallFromThread(reactor, threading.current_thread)\n"
             "print(thread.name, thread.daemon)\n"
             "Logger('test').info('a line')\n"

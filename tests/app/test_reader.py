@@ -75,9 +75,48 @@ class ReaderTests(SynchronousTestCase):
         reader = Reader(self.clock.seconds, lambda work: work())
         reader.put(Frame(b"\xff\xd8", width=1, height=1))
         self.assertIsNone(reader.read(timeout=0))
+        self.assertRegex(reader.problem, "^a frame could not be decoded: .")
+        reader.put(gray(50, 1))
+        self.assertIsNotNone(reader.read(timeout=0))
+        self.assertEqual(reader.problem, "")
         reader.put(Frame(None))  # type: ignore[arg-type]
         with self.assertRaises(TypeError):
             reader.read(timeout=0)
+
+    def test_no_picture(self) -> None:
+        """The problem is why the last read gave no picture."""
+        self.assertIsNone(self.read())
+        self.assertEqual(self.reader.problem, "no picture has come within 0 s")
+        self.reader.put(gray(50, 1, state=NO_SIGNAL, reason="no such camera", since=0.0))
+        self.read()
+        self.assertEqual(self.reader.problem, "no such camera")
+        self.reader.put(gray(50, 2))
+        self.read()
+        self.jobs.pop()()
+        self.read()
+        self.assertEqual(self.reader.problem, "")
+
+    def test_size_and_rate(self) -> None:
+        """The size and the camera's own rate are known as soon as frames are there, however many of them come here."""
+        reader = self.reader
+        self.assertEqual((reader.fps, reader.width, reader.height), (0.0, 0, 0))
+        reader.put(gray(50, 0, 90.0, state=NO_SIGNAL, reason="no such camera", since=0.0))
+        reader.put(gray(50, 1, 100.0))
+        self.assertEqual((reader.fps, reader.width, reader.height), (0.0, 64, 48))
+        reader.put(gray(50, 11, 100.4))
+        self.assertEqual(reader.fps, 0.0)
+        reader.put(gray(50, 16, 100.6))
+        self.assertAlmostEqual(reader.fps, 25.0)
+        for sequence, captured in ((17, 200.0), (3, 200.1), (4, 199.0)):
+            reader.put(gray(50, sequence, captured))
+            self.assertEqual(reader.fps, 0.0, "after a pause, another server, or a clock that was set")
+
+    def test_over(self) -> None:
+        """A read that waits asks now and then whether frames can still come."""
+        reader = Reader(self.clock.seconds, self.jobs.append, lambda: "the reactor was stopped")
+        self.assertIsNone(reader.read(timeout=0))
+        self.assertEqual(reader.failure, "the reactor was stopped")
+        reader.wait_for(lambda: False, timeout=1e300)
 
     def test_ended(self) -> None:
         """After a failure or the end a read returns at once, whatever is decoded then."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import Any
 
+import cv2
 import numpy as np
 from twisted.internet import reactor
 from twisted.internet.testing import MemoryReactorClock
@@ -37,7 +39,7 @@ class KeywordTests(TestCase):
             ({"share": True, "open": True}, "share and open cannot be combined"),
             (
                 {"colour": "red"},
-                "colour: there is no such option; there are allow_host, allow_origin, announce, auth, ",
+                "colour: there is no such option; there are allow_host, allow_origin, announce, ",
             ),
             ({"camera": "test"}, "camera: there is no such option"),
             ({"help": True}, "help: there is no such option"),
@@ -54,19 +56,14 @@ class KeywordTests(TestCase):
         ):
             self.assertIn(message, await self.refused(**options))
 
-    async def test_no_images(self) -> None:
-        """What can give no pictures is refused at once."""
-        for images, what in (
-            ("0", "a str"),
-            (0, "a int"),
-            (None, "a NoneType"),
-            (np.zeros((4, 4, 3)), "a single array"),
-        ):
-            message = (
-                f"^images: {what} gives no pictures: pass an iterable of arrays, a callable that returns one, or an"
-            )
-            with self.assertRaisesRegex(ServeError, message):
-                await start_server(MemoryReactorClock(), images, "mine", {})
+    async def test_wrong_images(self) -> None:
+        """What cannot be served is refused at once, in one line that says what is accepted."""
+        wrong: tuple[Any, ...] = ("video.avi", 0, None, {}, np.zeros(5, np.uint8), cv2.VideoCapture, b"", io.BytesIO())
+        for images in wrong:
+            with self.assertRaisesRegex(ServeError, "^images: it is [^\n]*: write an iterable of images"):
+                await start_server(MemoryReactorClock(), images, "camera", {})
+        with self.assertRaisesRegex(ServeError, "^images: the capture is not open: check [^\n]*$"):
+            await start_server(MemoryReactorClock(), cv2.VideoCapture(), "camera", {})
 
     async def test_missing_key_folder(self) -> None:
         """A key that cannot be kept is refused when the server starts."""
@@ -140,6 +137,38 @@ class ServeTests(ProcessTestCase):
         self.assertEqual(script.output.count("asked"), 1)
         script.signal("INT")
         self.assertEqual(await script.ended, 0)
+        self.assertNotIn("Traceback", script.output)
+
+    async def test_captures(self) -> None:
+        """cv2.VideoCapture, imutils' VideoStream, a client and an array are served; the end is a lost camera."""
+        script = self.script(
+            "import cv2, numpy as np, sys, time, twistedcam\n"
+            "from imutils.video import VideoStream\n"
+            "image = np.full((48, 64, 3), 200, np.uint8)\n"
+            "writer = cv2.VideoWriter('clip.avi', cv2.VideoWriter_fourcc(*'MJPG'), 25, (64, 48))\n"
+            "for _ in range(3000):\n"
+            "    writer.write(image)\n"
+            "writer.release()\n"
+            "clip, short, stream = (kind('clip.avi') for kind in (cv2.VideoCapture, cv2.VideoCapture, VideoStream))\n"
+            "while short.read()[0]:\n"
+            "    pass\n"
+            "client = twistedcam.Client('unix:array')\n"
+            "sources = {'array': image, 'clip': clip, 'stream': stream, 'client': client, 'ended': short}\n"
+            "sources['made'] = lambda: cv2.VideoCapture('clip.avi')\n"
+            "for name, images in sources.items():\n"
+            "    twistedcam.serve(images, name, block=False, listen=f'unix:{name}', http='off')\n"
+            "print('serving', flush=True)\n"
+            "sys.stdin.read()\n"
+            "print(clip.isOpened(), client.isOpened(), flush=True)\n"
+        )
+        await script.said("serving")
+        for name, count in (("array", 2), ("clip", 20), ("made", 20), ("client", 2), ("stream", 5), ("ended", 1)):
+            viewer = self.twistd("camstream-client", "--endpoint", f"unix:{name}", "--headless", "--frames", str(count))
+            self.assertEqual(await viewer.ended, 0, viewer.output + script.output)
+        self.assertRegex(script.output, "ended.*it gives no more pictures")
+        script.transport.closeStdin()  # type: ignore[union-attr]
+        await script.said("True True")
+        self.assertEqual(await script.ended, 0, script.output)
         self.assertNotIn("Traceback", script.output)
 
     async def test_refused(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 import os
 import re
 from collections.abc import AsyncIterator, Callable
@@ -14,17 +13,18 @@ from typing import Any, TypeVar
 
 import cv2
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ServerEndpoint, serverFromString
-from twisted.internet.error import ConnectionRefusedError, DNSLookupError  # noqa: A004
+from twisted.internet.defer import Deferred, TimeoutError  # noqa: A004
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
+from twisted.internet.error import CannotListenError, ConnectionRefusedError, DNSLookupError  # noqa: A004
 from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 
 from tests.client.fakes import FakeServer, gray, messages
 from tests.processes import ProcessTestCase, Running, turn
 from tests.raw_messages import pack_json
 from tests.test_recording import times
+from twistedcam.app import watch as watching
 from twistedcam.app.watch import Client, WatchError, watch
 from twistedcam.errors import TwistedcamError
 from twistedcam.frame import NO_SIGNAL, Frame
@@ -66,6 +66,7 @@ class WatchTests(SynchronousTestCase):
         self.server.send(gray(50, 2).message, gray(50, 3).message)
         self.assertEqual(self.successResultOf(self.next(frames)).sequence, 3)
         self.successResultOf(Deferred.fromCoroutine(frames.aclose()))
+        self.clock.advance(0)
         self.assertTrue(self.server.transport.disconnecting)
         self.server.lose()
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -105,24 +106,50 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual(str(error), "the server refuses us: there is no camera 'cellar' here")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_wrong_address(self) -> None:
-        """An address that is not valid is a ValueError."""
-        for address in ("desk:0", "carrier-pigeon:x"):
+    def test_wrong_arguments(self) -> None:
+        """An address or a camera that is not valid is a ValueError, of the call and not of the first iteration."""
+        for address in ("desk:0", "carrier-pigeon:x", "", "http://desk", None, b"desk"):
             self.assertRaises(ValueError, watch, self.clock, address)
+        self.assertRaises(ValueError, watch, self.clock, "desk", 5)
+        self.assertRaises(ValueError, watch, self.clock, "desk", "\n")
 
-    def test_forgotten(self) -> None:
-        """An iterator that is left and forgotten ends its connection."""
+    def test_dropped(self) -> None:
+        """An iterator that is dropped ends its connection, also one that is not connected yet."""
+        frames = watch(self.clock, self.server)
+        waiting = self.next(frames)
+        self.server.send(gray(50, 1).message)
+        self.successResultOf(waiting)
+        del frames, waiting
+        gc.collect()
+        self.clock.advance(0)
+        self.assertTrue(self.server.transport.disconnecting)
+        self.server.lose()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_left_loop(self) -> None:
+        """A loop that is left ends its connection."""
 
         async def first() -> int:
             async for frame in watch(self.clock, self.server):
                 return frame.sequence
             return 0
 
-        waiting = Deferred.fromCoroutine(first())
+        found = Deferred.fromCoroutine(first())
         self.server.send(gray(50, 1).message)
-        self.assertEqual(self.successResultOf(waiting), 1)
+        self.assertEqual(self.successResultOf(found), 1)
         gc.collect()
+        self.clock.advance(0)
         self.assertTrue(self.server.transport.disconnecting)
+
+    def test_timeout(self) -> None:
+        """An iteration can be given a timeout, which ends the connection."""
+        self.server.answers = False
+        waiting = self.next(watch(self.clock, self.server))
+        waiting.addTimeout(3, self.clock)
+        self.clock.advance(3)
+        self.failureResultOf(waiting, TimeoutError)
+        self.clock.advance(0)
+        self.assertEqual((self.server.cancelled, self.clock.getDelayedCalls()), (1, []))
 
 
 class RealServerTests(TestCase):
@@ -185,7 +212,7 @@ class RealServerTests(TestCase):
         self.publish_soon(gray(50, 7))
         found = await self.in_thread(script)
         self.assertEqual(found[:4], [(48, 64, 3), 7, "", True])
-        self.assertEqual(found[4:7], [(False, None), "no such camera", ""])
+        self.assertEqual(found[4:7], [(False, None), "no such camera", "no such camera"])
         self.assertEqual(found[7], (False, None))
         self.assertNotEqual(found[8], "")
         self.assertEqual(found[9:], [False, (False, None), "the client was closed"])
@@ -229,80 +256,84 @@ class RealServerTests(TestCase):
 
         self.assertEqual(await self.in_thread(script), (UNKNOWN_HOST, UNKNOWN_HOST, False))
 
+    async def refused(self, *args: Any, **keywords: Any) -> str:
+        """The one line of the error for these arguments of Client; nothing is started."""
+
+        def script() -> str:
+            error = self.assertRaises(ValueError, Client, *args, **keywords)
+            self.assertIsInstance(error, TwistedcamError)
+            return str(error)
+
+        message = await self.in_thread(script)
+        self.assertNotIn("\n", message)
+        return message
+
     async def test_wrong_arguments(self) -> None:
-        """An address, a key or a timeout that is not valid is a ValueError, at once."""
-        wrong: list[dict[str, Any]] = [{"key": "1"}]
-        wrong += [{"address": address} for address in ("desk:0", "carrier-pigeon:x", "", "http://desk", None, b"desk")]
-        wrong += [{"timeout": seconds} for seconds in (-1, math.nan, "5", True)]
-        for arguments in wrong:
-            with self.assertRaises(ValueError):
-                await self.in_thread(partial(Client, **arguments))
+        """Arguments that are not valid are a ValueError in one line that says what to write."""
+        for address in ("desk:0", "desk:99999", "", "http://desk", None, b"desk", "carrier-pigeon:x", "::1:99999"):
+            self.assertRegex(await self.refused(address), "write|from 1 to 65535")
+        wrong: tuple[Any, ...] = (-1, float("nan"), "5", b"5", [], 1j, -(10**400))
+        for timeout in wrong:
+            self.assertRegex(await self.refused(timeout=timeout), "^timeout: .* is not a number of seconds >= 0; None")
+        for camera in (5, "\n", b"desk"):
+            self.assertRegex(await self.refused(camera=camera), "^camera: ")
+        await self.refused(key="1")
 
-    async def test_endless_timeout(self) -> None:
-        """A read may wait without an end."""
-        path = os.path.relpath(self.mktemp())
-        await self.serve(serverFromString(reactor, f"unix:{path}"))
+    async def test_timeouts(self) -> None:
+        """Without a timeout, or with an endless one, a read waits as long as it takes; with 0 it does not wait."""
+        port = await self.serve(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"))
 
-        def script() -> list[Any]:
-            with Client(f"unix:{path}", timeout=None) as one, Client(f"unix:{path}", timeout=math.inf) as other:
-                return [client.read()[0] for client in (one, other)]
+        def script(timeout: float | None) -> bool:
+            with Client(f"127.0.0.1:{port.getHost().port}", timeout=timeout) as client:
+                return client.read()[0]
 
-        reading = self.in_thread(script)
+        for timeout in (None, float("inf"), 1e300, 10**400):
+            self.publish_soon(gray(50, 7))
+            self.assertTrue(await self.in_thread(partial(script, timeout)))
+            while self.factory.viewers:
+                await turn()
+        self.assertFalse(await self.in_thread(partial(script, 0)))
+
+    async def test_no_picture(self) -> None:
+        """While there is a connection over which no picture comes, C{problem} says so, until one has come."""
+        port = await self.serve(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1"))
+
+        def script() -> list[str]:
+            with Client(f"127.0.0.1:{port.getHost().port}", timeout=0.3) as client:
+                while client.problem.startswith("connecting"):
+                    self.assertFalse(client.read()[0])
+                client.read()
+                found = [client.problem]
+                reactor.callFromThread(self.hub.publish, gray(50, 9))  # type: ignore[attr-defined]
+                while not client.read()[0]:
+                    pass
+                found.append(client.problem)
+            return [*found, client.problem]
+
+        silent, live, closed = await self.in_thread(script)
+        self.assertRegex(silent, "no picture has come within 0.3 s|nothing has come")
+        self.assertEqual((live, closed), ("", "the client was closed"))
+
+    async def test_ipv6(self) -> None:
+        """A server at an IPv6 address."""
+        try:
+            port = await self.serve(TCP6ServerEndpoint(reactor, 0, interface="::1"))
+        except CannotListenError as error:
+            raise SkipTest("this machine has no IPv6") from error
+
+        def script() -> bool:
+            with Client(f"[::1]:{port.getHost().port}") as client:
+                return client.read()[0]
+
         self.publish_soon(gray(50, 7))
-        self.assertEqual(await reading, [True, True])
+        self.assertTrue(await self.in_thread(script))
 
-    async def test_like_a_capture(self) -> None:
-        """What scripts call on cv2.VideoCapture works: the size is known before the first read."""
-        path = os.path.relpath(self.mktemp())
-        await self.serve(serverFromString(reactor, f"unix:{path}"))
-
-        def script() -> list[Any]:
-            with Client(f"unix:{path}") as client:
-                size = [client.get(name) for name in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
-                before = client.retrieve()
-                grabbed = client.grab(), *client.retrieve(), client.retrieve()[1]
-                rate = client.get(cv2.CAP_PROP_FPS), client.get(cv2.CAP_PROP_FRAME_COUNT)
-                refused = client.set(cv2.CAP_PROP_FRAME_WIDTH, 640)
-                return [size, before, grabbed, rate, refused, client.getBackendName()]
-
-        self.publish_soon(gray(50, 7))
-        size, before, (is_there, done, image, again), rate, refused, backend = await self.in_thread(script)
+    def test_properties(self) -> None:
+        """The numbers of the properties are OpenCV's."""
         self.assertEqual(
-            (size, before, is_there, done, image.shape), ([64, 48], (False, None), True, True, (48, 64, 3))
+            (watching._WIDTH, watching._HEIGHT, watching._FPS),
+            (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS),
         )
-        self.assertIs(image, again)
-        self.assertEqual((rate, refused, backend), ((0.5, 0.0), False, "TWISTEDCAM"))
-
-    async def test_forgotten(self) -> None:
-        """A client that is forgotten ends its connection, also if it was left in the middle of an iteration."""
-        path = os.path.relpath(self.mktemp())
-        await self.serve(serverFromString(reactor, f"unix:{path}"))
-
-        def script() -> None:
-            for _ in range(3):
-                assert Client(f"unix:{path}").read()[0]
-            for _ in Client(f"unix:{path}"):
-                break
-
-        reading = self.in_thread(script)
-        self.publish_soon(gray(50, 7))
-        await reading
-        while self.factory.viewers:
-            gc.collect()
-            await turn()
-
-    async def test_in_the_reactor(self) -> None:
-        """In the reactor's thread, where it would wait for ever, a client says so; it can be closed there."""
-        await turn()  # a test may begin before the reactor runs
-        path = os.path.relpath(self.mktemp())
-        await self.serve(serverFromString(reactor, f"unix:{path}"))
-        self.assertRaisesRegex(WatchError, "use twistedcam.watch", Client, f"unix:{path}")
-        client = await self.in_thread(lambda: Client(f"unix:{path}"))
-        for wait in (client.read, client.grab, lambda: client.get(cv2.CAP_PROP_FPS), lambda: next(iter(client))):
-            self.assertRaisesRegex(WatchError, "use twistedcam.watch", wait)
-        client.close()
-        while self.factory.viewers:
-            await turn()
 
 
 class ScriptTests(ProcessTestCase):
@@ -366,64 +397,6 @@ class ScriptTests(ProcessTestCase):
         self.assertIn("there is no camera 'cellar' here; the cameras are: video63", script.output)
         self.assertNotIn("Traceback", script.output)
 
-    async def test_forgotten(self) -> None:
-        """Clients that a script has made and forgotten watch no more, and do not keep it from ending."""
-        address = await self.server()
-        script = self.script(
-            "import sys, time, twistedcam\n"
-            "twistedcam.Client(sys.argv[1]).read()\n"
-            "kept = [twistedcam.Client(sys.argv[1]) for _ in range(2)]\n"
-            "for client in kept: client.read()\n"
-            "print('read', flush=True)\n",
-            address,
-        )
-        self.assertEqual(await script.ended, 0, script.output)
-        self.assertEqual(script.output, "read\n")
-
-    async def test_fork(self) -> None:
-        """A forked process says at once that it cannot watch by its parent's reactor; one without a parent's can."""
-        address = await self.server()
-        script = self.script(
-            "import os, sys, twistedcam\n"
-            "def in_child(work):\n"
-            "    child = os.fork()\n"
-            "    if not child:\n"
-            "        try:\n"
-            "            print(work(), flush=True)\n"
-            "        except Exception as error:\n"
-            "            print(type(error).__name__, error, flush=True)\n"
-            "        os._exit(0)\n"
-            "    os.waitpid(child, 0)\n"
-            "in_child(lambda: twistedcam.Client(sys.argv[1]).read()[0])\n"
-            "client = twistedcam.Client(sys.argv[1])\n"
-            "in_child(client.read)\n"
-            "in_child(client.close)\n"
-            "in_child(lambda: twistedcam.Client(sys.argv[1]))\n"
-            "in_child(lambda: twistedcam.serve([]))\n"
-            "print(client.read()[0])\n",
-            address,
-        )
-        self.assertEqual(await script.ended, 0, script.output)
-        forked = "this process was forked from one whose connections run in a thread"
-        lines = [line for line in script.output.splitlines() if "listening" not in line and "Warning" not in line]
-        for line, start in zip(
-            lines,
-            ("True", f"WatchError {forked}", "None", f"WatchError {forked}", f"ServeError {forked}", "True"),
-            strict=True,
-        ):
-            self.assertTrue(line.startswith(start), line)
-        self.assertIn('multiprocessing.set_start_method("spawn")', script.output)
-
-    async def test_asyncio(self) -> None:
-        """The examples for asyncio: a client that is read in a thread, and frames in asyncio's own loop."""
-        address = await self.server()
-        for name in ("asyncio_thread.py", "asyncio_reactor.py"):
-            example = self.example(name, address, "5")
-            self.assertEqual(await example.ended, 0, example.output)
-            self.assertEqual(
-                len(re.findall(r"^test #\d+, \d+ ms old$", example.output, re.MULTILINE)), 5, example.output
-            )
-
     async def test_motion(self) -> None:
         """The example that marks what moves: a camera watched and served again in one script."""
         example = self.example("motion.py", await self.server(), "unix:camera")
@@ -442,3 +415,22 @@ class ScriptTests(ProcessTestCase):
         example = self.example("timelapse.py", await self.server(), "0.1", "10", "short.mkv")
         self.assertEqual(await example.ended, 0, example.output)
         self.assertEqual(times(Path(self.folder, "short.mkv")), [round(n * 0.04, 3) for n in range(10)])
+
+    async def test_asyncio(self) -> None:
+        """The examples for asyncio: with threads, beside another task, and on one event loop with Twisted."""
+        address = await self.server()
+        for name, line in (
+            ("asyncio_client.py", r"\(240, 320, 3\) 0\.\d+ s old"),
+            ("asyncio_watch.py", "bytes of JPEG"),
+        ):
+            example = self.example(name, address, "5")
+            self.assertEqual(await example.ended, 0, example.output)
+            self.assertEqual(len(re.findall(line, example.output)), 5, example.output)
+            self.assertNotIn("Traceback", example.output)
+            self.assertEqual("tick" in example.output, name == "asyncio_client.py")
+
+    async def test_asyncio_refused(self) -> None:
+        """An error ends the example on one event loop, with its reason."""
+        example = self.example("asyncio_watch.py", "unknown.invalid")
+        self.assertEqual(await example.ended, 1)
+        self.assertIn("WatchError: the host of unknown.invalid:9999 is not known", example.output)

@@ -13,16 +13,18 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import blockingCallFromThread
 
-from twistedcam.app.background import NoReactorError, running_reactor
+from twistedcam.app.background import running_reactor
 from twistedcam.app.config import ConfigError, ServerConfig, check_name, make_config
 from twistedcam.app.listener import StartError
 from twistedcam.app.service import Server
 from twistedcam.capture.mode import Mode
 from twistedcam.capture.sources import Source
 from twistedcam.capture.target import plain_target
-from twistedcam.errors import TwistedcamError
+from twistedcam.errors import CameraError, TwistedcamError
 from twistedcam.interfaces import ICamera
-from twistedcam.plugin import as_camera, check_images
+from twistedcam.plugin import CaptureCamera, as_camera, check_images, is_capture
+
+_INSTEAD = "call serve() by twisted.internet.threads.deferToThread, with block=False"
 
 
 class ServeError(TwistedcamError, ValueError):
@@ -33,8 +35,9 @@ def serve(images: Any, name: str = "camera", block: bool = True, **options: Any)
     """
     Serve C{images}, (H, W, 3) uint8 BGR arrays, as the camera called C{name}, until the script is interrupted.
 
-    C{images} is an iterable, a callable that returns one, an object that is read like cv2.VideoCapture, or an
-    L{ICamera}. It is asked for pictures only while somebody watches.
+    C{images} is an iterable, a callable that returns one, an object with C{read} such as cv2.VideoCapture, a
+    L{twistedcam.Client} or imutils' VideoStream, an L{ICamera}, or one image, which may be drawn on meanwhile. It is
+    asked for pictures only while somebody watches. A capture is not released.
 
     The other keywords are the options of C{twistd camstream}, with C{_} for C{-}: C{width=0}, C{fps=10},
     C{share=True}. Options that may be repeated take a string or a list of them, such as
@@ -42,13 +45,10 @@ def serve(images: Any, name: str = "camera", block: bool = True, **options: Any)
 
     With C{block=False} it returns the server, which runs for as long as the script does.
 
-    Raises L{ServeError}.
+    Raises L{ServeError}, and RuntimeError in the reactor's own thread, where it would wait for ever.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # does nothing if the script has done it
-    try:
-        reactor = running_reactor()
-    except NoReactorError as error:
-        raise ServeError(str(error)) from None
+    reactor = running_reactor(_INSTEAD)
     server: Server = blockingCallFromThread(reactor, _start, reactor, images, name, options)
     if block:
         with contextlib.suppress(KeyboardInterrupt):
@@ -89,15 +89,25 @@ def _configure(reactor: Any, images: Any, name: str, options: Mapping[str, Any])
         check_name(name)
     except ValueError as error:
         raise ServeError(f"name: {error}") from None
-    try:
-        check_images(images)
-    except TypeError as error:
-        raise ServeError(f"images: {error}") from None
+    images = _check(images)
     given = {keyword.replace("_", "-"): value for keyword, value in options.items()}
     try:
         return make_config(reactor, [_GivenSource(name, "given", plain_target("a script"), images=images)], given)
     except ConfigError as error:
         raise ServeError(_with_keywords(str(error))) from None
+
+
+def _check(images: Any) -> Any:
+    """C{images}, or the one camera that reads a capture, in whatever thread. Raises L{ServeError}."""
+    try:
+        check_images(images)
+    except CameraError as error:
+        raise ServeError(f"images: {error}") from None
+    if ICamera.providedBy(images) or not is_capture(images):
+        return images
+    if hasattr(images, "isOpened") and not images.isOpened():
+        raise ServeError("images: the capture is not open: check that its device or file is there, and not in use")
+    return CaptureCamera(images)
 
 
 def _with_keywords(text: str) -> str:

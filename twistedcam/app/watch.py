@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import replace
+from numbers import Real
 from typing import Any, Self
 
-from twisted.internet.defer import DeferredQueue
+from twisted.internet.defer import DeferredQueue, maybeDeferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.threads import blockingCallFromThread
 
 from twistedcam.access.credentials import NoCredentials
-from twistedcam.app.background import NoReactorError, check_can_wait, is_reactor_thread, running_reactor
+from twistedcam.app.background import is_in_thread_of, refuse_in_thread_of, running_reactor
+from twistedcam.app.config import check_name
 from twistedcam.app.reader import Reader
 from twistedcam.client.address import Address
+from twistedcam.client.connection import CLOSE_SECONDS
 from twistedcam.client.connector import Connector
 from twistedcam.client.session import CONNECTED, Session
 from twistedcam.codec import Image
@@ -26,11 +30,18 @@ from twistedcam.errors import TwistedcamError
 from twistedcam.frame import Frame
 from twistedcam.interfaces import ICredentials
 
-_FRAME_WIDTH, _FRAME_HEIGHT, _FPS = 3, 4, 5  # cv2.CAP_PROP_FRAME_WIDTH and so on
+# cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS
+_WIDTH, _HEIGHT, _FPS = 3, 4, 5
+
+_INSTEAD = "use twistedcam.watch there, or call this by twisted.internet.threads.deferToThread"
 
 
 class WatchError(TwistedcamError):
     """A server cannot be watched, and another attempt would not help; the text says why."""
+
+
+class ArgumentError(TwistedcamError, ValueError):
+    """An argument is not valid; the text says what to write instead."""
 
 
 class _Watching:
@@ -46,6 +57,7 @@ class _Watching:
         on_failure: Callable[[str], None],
     ) -> None:
         self._reactor = reactor
+        self._thread = threading.get_ident()
         self._on_failure = on_failure
         self.session = Session(monotonic, on_frame, self._fail)
         self._connector = Connector(reactor, address, self.session, camera)
@@ -64,6 +76,14 @@ class _Watching:
         self.session.stop()
         return self._connector.stopService()
 
+    def stop_soon(self) -> None:
+        """End the session from any thread, also in a finalizer, which may run in the middle of anything."""
+        self.session.stop()
+        if threading.get_ident() == self._thread:
+            self._reactor.callLater(0, self.stop)
+        else:
+            self._reactor.callFromThread(self.stop)
+
 
 def watch(
     reactor: Any,
@@ -75,13 +95,20 @@ def watch(
     The frames of a camera, without end: in each iteration the newest L{Frame} that was not yet returned.
 
     C{endpoint} is an address such as C{"192.168.1.5:9999"}, an endpoint string, or an endpoint; C{camera} is the
-    server's first one if empty. A server that cannot be reached is tried again. Raises ValueError at once for an
-    address that is not valid, and L{WatchError} in an iteration if another attempt would not help.
+    server's first one if empty. A server that cannot be reached is tried again. The first iteration connects, and the
+    connection ends with the iterator, also when that is dropped. An iteration raises L{WatchError} if another attempt
+    would not help; the call raises ValueError for an address that is not valid.
     """
-    address = Address(endpoint=endpoint) if IStreamClientEndpoint.providedBy(endpoint) else Address.parse(endpoint)
-    address = replace(address, make_credentials=make_credentials)
+    _check_camera(camera)
+    address = replace(_to_address(endpoint), make_credentials=make_credentials)
     address.to_endpoint(reactor)
     return _frames(reactor, address, camera)
+
+
+def _to_address(endpoint: Any) -> Address:
+    if IStreamClientEndpoint.providedBy(endpoint):
+        return Address(endpoint=endpoint)
+    return Address.parse(endpoint)  # which refuses what is not a string
 
 
 async def _frames(reactor: Any, address: Address, camera: str) -> AsyncGenerator[Frame, None]:
@@ -91,7 +118,6 @@ async def _frames(reactor: Any, address: Address, camera: str) -> AsyncGenerator
         news.pending.clear()  # only the newest is wanted
         news.put(what)
 
-    thread = threading.get_ident()
     watching = _Watching(reactor, address, camera, time.monotonic, put, lambda reason: put(WatchError(reason)))
     try:
         while True:
@@ -100,56 +126,50 @@ async def _frames(reactor: Any, address: Address, camera: str) -> AsyncGenerator
                 raise found
             yield found
     finally:
-        if threading.get_ident() == thread:
-            watching.stop()
-        else:  # a forgotten iterator may be collected in any thread
-            reactor.callFromThread(watching.stop)
-
-
-def _stop(reactor: Any, process: int, reader: Reader, watching: _Watching) -> None:
-    """End a client that was closed or forgotten, without waiting: this may be called in any thread."""
-    reader.close()
-    if os.getpid() == process:  # otherwise the connection is that of the process that was forked
-        reactor.callFromThread(watching.stop)
+        watching.stop_soon()  # if the iterator was dropped, this may be any thread
 
 
 class Client:
     """
     A camera of a server, read like cv2.VideoCapture: C{Client("host:9999").read()} returns the newest picture.
 
-    C{timeout} is how long a read waits, in seconds; None waits without end. C{key} is that of a shared camera.
+    C{timeout} is how long a read waits, in seconds, or None to wait without end; C{key} is that of a shared camera.
     C{frame} is the L{Frame} last read, with its C{age}, C{sequence} and C{captured}. A lost connection is made again.
-    Use it as a context manager, or close it; one that is forgotten ends as well. Raises L{WatchError} if another
-    attempt would not help, and ValueError for an argument that is not valid.
+    It ends when the client is closed or dropped, or left as a context manager; in a forked process, a client makes a
+    connection of its own.
+
+    Raises L{WatchError} if another attempt would not help, ValueError for an argument that is not valid, and
+    RuntimeError where it would wait for ever, in the reactor's own thread.
     """
 
     def __init__(
         self, address: str = "127.0.0.1", camera: str = "", timeout: float | None = 10.0, key: str = ""
     ) -> None:
+        self._timeout = _seconds(timeout)
+        self._camera = _check_camera(camera)
         self._address = Address.parse(address)
         if key:
             self._address = self._address.with_key(key)
-        self._timeout = _read_timeout(timeout)
-        self._reader = Reader(time.monotonic)
-        self._grabbed: Image | None = None
-        self._process = os.getpid()
-        try:
-            self._reactor = running_reactor()
-        except NoReactorError as error:
-            raise WatchError(str(error)) from None
-        # Nothing that the reactor keeps refers to the client itself.
-        self._watching: _Watching = blockingCallFromThread(
-            self._reactor,
-            _Watching,
-            self._reactor,
-            self._address,
-            camera,
-            time.monotonic,
-            self._reader.put,
-            self._reader.fail,
+        self._image: Image | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        reactor = self._reactor = running_reactor(_INSTEAD)
+        self._reader = reader = Reader(
+            time.monotonic, why_over=lambda: "" if reactor.running else "the reactor was stopped"
         )
-        self._end = weakref.finalize(self, _stop, self._reactor, self._process, self._reader, self._watching)
-        self._end.atexit = False
+        self._process = os.getpid()
+        self._watching: _Watching = blockingCallFromThread(
+            reactor, _Watching, reactor, self._address, self._camera, time.monotonic, reader.put, reader.fail
+        )
+        self._finalizer = weakref.finalize(self, _let_go, self._process, reader, self._watching)
+        self._finalizer.atexit = False  # the system closes the connection
+
+    def _begin_anew_if_forked(self) -> None:
+        """In a forked process, leave the connection to the first one, which still uses it, and make another."""
+        if self._process != os.getpid() and not self._reader.is_closed:
+            self._finalizer.detach()
+            self._begin()
 
     @property
     def frame(self) -> Frame | None:
@@ -158,58 +178,70 @@ class Client:
 
     @property
     def problem(self) -> str:
-        """Why nothing comes from the server, in one line; an empty string while there is a connection."""
+        """Why the last read gave no picture, or why there is no connection, in one line; otherwise an empty string."""
+        self._begin_anew_if_forked()
         if self._reader.is_closed:
             return "the client was closed"
+        if self._reader.failure:
+            return self._reader.failure
         session = self._watching.session
-        if session.state == CONNECTED and not self._reader.failure:
-            return session.problem
+        if session.state == CONNECTED:
+            return session.problem or self._reader.problem
         return session.problem or f"connecting to {self._address}"
 
     def read(self, image: Any = None) -> tuple[bool, Image | None]:
         """
         True and the newest (H, W, 3) uint8 BGR image that was not yet read; False and None if none came in time.
 
-        C{problem} then says why, or, while there is a connection, C{frame}: a NO SIGNAL card is not returned as a
-        picture, but its C{reason} says what is wrong with the camera. C{image} is not used.
+        C{problem} then says why. A NO SIGNAL card is not returned as a picture; it is the C{frame}, whose C{reason}
+        says what is wrong with the camera. The argument is that of cv2.VideoCapture, and has no effect.
         """
-        self.grab()
-        return self.retrieve()
+        return self._read(self._timeout)
 
-    def grab(self) -> bool:
-        """Wait for the newest picture that was not yet read, for L{retrieve}; False if none came in time."""
-        self._check_can_wait()
-        self._grabbed = self._reader.read(self._timeout)
+    def _read(self, timeout: float) -> tuple[bool, Image | None]:
+        self._begin_anew_if_forked()
+        refuse_in_thread_of(self._reactor, _INSTEAD)
+        image = self._reader.read(timeout)
         if self._reader.failure:
             raise WatchError(self._reader.failure)
-        return self._grabbed is not None
+        return image is not None, image
+
+    def grab(self) -> bool:
+        """Read a picture and keep it for L{retrieve}; return whether there was one."""
+        done, self._image = self.read()
+        return done
 
     def retrieve(self, image: Any = None, flag: int = 0) -> tuple[bool, Image | None]:
-        """True and the picture of the last L{grab}, or False and None. C{image} and C{flag} are not used."""
-        return self._grabbed is not None, self._grabbed
+        """True and the picture last grabbed, or False and None. The arguments have no effect."""
+        return self._image is not None, self._image
 
-    def get(self, property_id: int) -> float:
+    def get(self, prop: int) -> float:
         """
-        The width or height in pixels, or the rate of the frames received, for the cv2.CAP_PROP_ constant of that name.
+        The width, the height or the rate of the camera's pictures, for cv2.CAP_PROP_FRAME_WIDTH and the like.
 
-        It waits for the first picture, as a read does. 0.0 for other properties, and while nothing is known.
+        Waits for the first pictures if necessary, as long as a read does. 0.0 if none came, and for any other property.
         """
-        self._check_can_wait()
-        if property_id not in (_FRAME_WIDTH, _FRAME_HEIGHT, _FPS):
+        names = {_WIDTH: "width", _HEIGHT: "height", _FPS: "fps"}
+        if prop not in names:
             return 0.0
-        width, height = self._reader.size(self._timeout)
-        if property_id == _FPS:
-            return float(blockingCallFromThread(self._reactor, self._watching.session.fps))
-        return float(width if property_id == _FRAME_WIDTH else height)
+        self._begin_anew_if_forked()
+        refuse_in_thread_of(self._reactor, _INSTEAD)
+        reader = self._reader
+        reader.wait_for(lambda: bool(getattr(reader, names[prop])), self._timeout)
+        return float(getattr(reader, names[prop]))
 
-    def set(self, property_id: int, value: float) -> bool:
-        """Return False: the camera belongs to the server, whose options set its size and rate."""
+    def set(self, prop: int, value: float) -> bool:
+        """False: the camera belongs to the server, and its options set it."""
         return False
 
+    def getBackendName(self) -> str:  # noqa: N802 - as in cv2.VideoCapture
+        """The name of what gives the pictures."""
+        return "TWISTEDCAM"
+
     def __iter__(self) -> Iterator[Image]:
-        """The newest picture in each iteration, until the client is closed."""
+        """The newest picture in each iteration, until the client is closed; waits for each without end."""
         while not self._reader.is_closed:
-            done, image = self.read()
+            done, image = self._read(math.inf)
             if done and image is not None:
                 yield image
 
@@ -217,20 +249,14 @@ class Client:
         """Whether pictures may still come."""
         return not self._reader.is_closed and not self._reader.failure
 
-    def getBackendName(self) -> str:  # noqa: N802 - as in cv2.VideoCapture
-        """Return C{"TWISTEDCAM"}."""
-        return "TWISTEDCAM"
-
     def close(self) -> None:
-        """End the connection; a second call does nothing."""
+        """End the connection; a second call does nothing. Waits for the end, except in the reactor's own thread."""
         was_open = not self._reader.is_closed
         self._reader.close()
-        self._end.detach()
-        if was_open and os.getpid() == self._process:
-            if is_reactor_thread():
-                self._watching.stop()
-            else:
-                blockingCallFromThread(self._reactor, self._watching.stop)
+        self._image = None
+        self._finalizer.detach()
+        if was_open and self._process == os.getpid():
+            _stop(self._reactor, self._watching)
 
     release = close
 
@@ -240,17 +266,45 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _check_can_wait(self) -> None:
-        try:
-            check_can_wait(self._process)
-        except NoReactorError as error:
-            raise WatchError(str(error)) from None
+
+def _let_go(process: int, reader: Reader, watching: _Watching) -> None:
+    """End the connection of a client that was dropped. Garbage may be collected in any thread, so nothing waits."""
+    reader.is_closed = True
+    if process == os.getpid():
+        watching.stop_soon()
 
 
-def _read_timeout(value: object) -> float | None:
-    """C{value}, a number of seconds from 0, or None for no end. Raises ValueError."""
-    if value is None or value == math.inf:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= threading.TIMEOUT_MAX:
-        raise ValueError(f"timeout: {value!r:.100} is not a number of seconds from 0, nor None for no end")
-    return float(value)
+def _stop(reactor: Any, watching: _Watching) -> None:
+    closed = threading.Event()
+    if is_in_thread_of(reactor) or not reactor.running or sys.is_finalizing():
+        watching.stop_soon()
+        return
+
+    def stop() -> None:
+        maybeDeferred(watching.stop).addBoth(lambda _: closed.set())
+
+    reactor.callFromThread(stop)
+    closed.wait(CLOSE_SECONDS + 1)  # not without end: the script may stop the reactor meanwhile
+
+
+def _seconds(timeout: Any) -> float:
+    """A timeout in seconds. Raises L{ArgumentError}."""
+    if timeout is None:
+        return math.inf
+    try:
+        seconds = float(timeout) if isinstance(timeout, Real) else math.nan
+    except OverflowError:  # of an int
+        seconds = math.inf if timeout > 0 else math.nan
+    if not seconds >= 0:
+        raise ArgumentError(f"timeout: {timeout!r:.60} is not a number of seconds >= 0; None waits without end")
+    return seconds
+
+
+def _check_camera(camera: Any) -> str:
+    """C{camera}, a name or empty. Raises L{ArgumentError}."""
+    try:
+        if camera != "":
+            check_name(camera)
+    except ValueError as error:
+        raise ArgumentError(f"camera: {error}") from None
+    return str(camera)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from twisted.internet.endpoints import HostnameEndpoint, clientFromString, wrapClientTLS
@@ -23,10 +23,11 @@ from twistedcam.secret import Secret
 CONNECT_SECONDS = 5
 
 _ENDPOINT_TYPES = ("tcp", "tls", "ssl", "unix")
-_ENDPOINT = re.compile(r"[A-Za-z]\w*(-\w+)*:.")
-_NUMBER = re.compile(r"-?\d+")
-_HOST = re.compile(r"\w([\w.-]*\w)?\.?")  # names in all scripts; IDNA is checked when it is looked up
 _SYNTAX = "write HOST, HOST:PORT, [IPV6]:PORT, or an endpoint string such as unix:/run/camera"
+_HOST_SYNTAX = "write the name of a machine, such as camera.local, or its IP address"
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(?:[^/@]*@)?([^/?#]*)")
+_ENDPOINT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:[^0-9-]")
+_LABEL = re.compile(r"(?!-)[\w-]{1,63}(?<!-)")  # letters of all scripts: Twisted encodes international names
 
 
 class AddressError(TwistedcamError, ValueError):
@@ -50,22 +51,16 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """C{host}, C{host:port}, an IPv6 address, C{[v6]:port}, or an endpoint string. Raises L{AddressError}."""
-        if not isinstance(text, str):
-            raise AddressError(f"the address {text!r:.100} is not a string: {_SYNTAX}")
-        if "://" in text:
-            raise AddressError(f"{text!r:.300} is the address of a web page: open it in a browser, or {_SYNTAX}")
-        if text.startswith("["):
-            host, bracket, port = text[1:].partition("]")
-            if not bracket or not _is_ipv6(host) or (port and not port.startswith(":")):
-                raise _not_an_address(text)
-            return cls(host, _port(text, port[1:]) if port else DEFAULT_PORT)
+        _refuse_other_types(text)
+        _refuse_url(text)
         if _is_ipv6(text):
             return cls(text)
-        host, colon, port = text.partition(":")
-        if _ENDPOINT.match(text) and (host in _ENDPOINT_TYPES or not _NUMBER.fullmatch(port)):
+        host, colon, port = _split(text)
+        is_bracketed = text.startswith("[")
+        if (host in _ENDPOINT_TYPES and port) or (colon and not is_bracketed and _ENDPOINT.match(text)):
             return cls(endpoint=text)
-        if not is_host(host):
-            raise _not_an_address(text)
+        if not _is_ipv6(host) if is_bracketed else not _is_host(host):
+            raise AddressError(f"{text!r:.80} is not an address: {_SYNTAX}")
         return cls(host, _port(text, port) if colon else DEFAULT_PORT)
 
     def __str__(self) -> str:
@@ -107,13 +102,63 @@ class Address:
             raise AddressError(f"{self.endpoint!r} is not an endpoint ({problem}): {advice}") from None
 
 
-def is_host(text: str) -> bool:
-    """Whether C{text} can be the name of a host, or an IP address."""
-    return _is_ipv6(text) or _HOST.fullmatch(text) is not None
+def parse_host(text: str) -> str:
+    """
+    The name or IP address of a machine in C{text}; an IPv6 address may be in brackets.
+
+    Raises L{AddressError} for what is not one, such as C{HOST:PORT} or a URL; the text says what to write.
+    """
+    _refuse_other_types(text)
+    _refuse_url(text)
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if _is_ipv6(bare) or (bare is text and _is_host(text)):
+        return bare
+    host, colon, port = _split(text)
+    if colon and port.isdecimal() and (_is_host(host) or _is_ipv6(host)):
+        advice = f"write them apart, the host as {host} and the port as {port:.9}"
+        raise AddressError(f"{text!r:.80} is a host and a port: {advice}")
+    raise AddressError(f"{text!r:.80} is not a host: {_HOST_SYNTAX}")
 
 
-def _not_an_address(text: str) -> AddressError:
-    return AddressError(f"{text!r:.300} is not an address: {_SYNTAX}")
+def _split(text: str) -> tuple[str, str, str]:
+    """The host, the colon if there is one, and the port; for an IPv6 address without its closing bracket, no host."""
+    if not text.startswith("["):
+        return text.partition(":")
+    host, bracket, rest = text[1:].partition("]")
+    if not bracket or (rest and not rest.startswith(":")):
+        return "", "", ""
+    return host, rest[:1], rest[1:]
+
+
+def _refuse_other_types(text: object) -> None:
+    if not isinstance(text, str):
+        raise AddressError(f"{text!r:.80} is not a string: {_SYNTAX}")
+
+
+def _refuse_url(text: str) -> None:
+    url = _URL.match(text)
+    if url is None:
+        return
+    host = _split(url[2])[0]
+    advice = str(Address(host)) if _is_host(host) or _is_ipv6(host) else "HOST:PORT"
+    # The rest of it may be a password.
+    raise AddressError(f"a URL ({url[1]}://) is not an address: write the host and the server's own port, as {advice}")
+
+
+def _is_host(text: str) -> bool:
+    """Whether C{text} can be the name or the IPv4 address of a machine. A number alone is no name."""
+    labels = text.removesuffix(".").split(".")
+    if len(text) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        return False
+    return _is_ipv4(text) if labels[-1].isdecimal() else True
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_ipv6(text: str) -> bool:
@@ -125,8 +170,8 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _port(text: str, port: str) -> int:
-    if not port.isdecimal() or not 1 <= int(port) <= 65535:
-        raise AddressError(f"{text!r} is not an address: a port is a number from 1 to 65535")
+    if not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
+        raise AddressError(f"{text!r:.80} is not an address: a port is a number from 1 to 65535")
     return int(port)
 
 
