@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
 from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.task import LoopingCall
 from twisted.web.resource import Resource
@@ -16,12 +18,19 @@ from tests.chromium import Chromium, needs_chromium
 from tests.web.browser import PICTURE, FakeStatus, WebTestCase
 from twistedcam.access.guards import PasswordGuard, make_portal
 from twistedcam.camera_status import CameraState
+from twistedcam.codec import encode_jpeg
 from twistedcam.encodings import ENCODING_JPEG
 from twistedcam.frame import stamp
 from twistedcam.web.authenticators import BasicAuthenticator
 from twistedcam.web.site import AuthenticatedSite
 
 NAMES = "[...document.querySelectorAll('h2')].map((title) => title.textContent).join()"
+# Of the image that is shown.
+_BRIGHTNESS = """(() => {
+    const pixel = new OffscreenCanvas(1, 1).getContext("2d");
+    pixel.drawImage(document.querySelector("img"), 0, 0, 1, 1);
+    return pixel.getImageData(0, 0, 1, 1).data[0];
+})()"""
 SUMMARY = "document.querySelector('#summary').textContent"
 
 
@@ -216,6 +225,36 @@ class SilentTests(PageTestCase):
         await browser.until(SUMMARY, "connected")
         await browser.until(SUMMARY, "nothing has come for 4 s")
         await browser.until(SUMMARY, "connected")
+
+
+@needs_chromium
+class ImageTests(WebTestCase):
+    """A stream as an image of a browser."""
+
+    def make_clock(self) -> Any:
+        return reactor
+
+    async def test_shown_at_once(self) -> None:
+        """
+        Each picture is shown when it comes, not only when the next one does, in an image as large as the window; a
+        user whose name and password are in the address sees it as well.
+        """
+        checker = InMemoryUsernamePasswordDatabaseDontUse(me=b"secret")
+        self.authenticator = BasicAuthenticator(PasswordGuard(make_portal([checker])))
+        await self.serve()
+        browser = await Chromium(self).start()
+        address = f"http://me:secret@127.0.0.1:{self.port}/stream/desk"
+        opening = Deferred.fromCoroutine(browser.open(address))  # it has been opened when there is a picture
+        await self.until(lambda: self.hub.is_watched)
+        for sequence, colour in enumerate((0, 255, 128)):
+            jpeg = encode_jpeg(np.full((48, 64, 3), colour, np.uint8))
+            self.hub.publish(stamp(jpeg, "desk", sequence, time.time()))
+            await opening
+            await browser.until(_BRIGHTNESS, colour)
+        size = "(({width, height}) => [width === innerWidth, height === innerHeight].join())"
+        shown = await browser.run(f"{size}(document.querySelector('img').getBoundingClientRect())")
+        self.assertEqual(shown, "true,true")
+        self.assertEqual(await browser.run("document.title"), "desk")
 
 
 @needs_chromium
