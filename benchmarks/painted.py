@@ -117,7 +117,7 @@ class Firefox:
     """Firefox, without a screen."""
 
     def __init__(self) -> None:
-        from marionette_driver.marionette import Marionette  # type: ignore[import-untyped, unused-ignore]
+        from marionette_driver.marionette import Marionette
 
         self._driver: Any = Marionette(bin=shutil.which("firefox-esr"), headless=True, gecko_log="-")
         self._driver.start_session({"pageLoadStrategy": "none"})  # a stream never ends loading
