@@ -42,6 +42,7 @@ class ResourcesTests(WebTestCase):
             ("/snapshot?max_age=x", 400, "max_age=x"),
             ("/?action=dance", 400, "stream or snapshot"),
             ("/?action=stream_x", 400, "with the number of a camera: stream_0"),
+            ("/?action=stream_" + 5000 * "9", 400, "with the number of a camera: stream_0"),
             ("/?action=stream_2", 404, "no camera 2 here; there are 2, numbered from 0"),
             ("/stream/cellar.jpg", 404, "no camera 'cellar' here"),
             ("/stream/desk/desk/", 404, "no camera 'desk'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cache, partial
 from importlib import resources
@@ -43,6 +44,7 @@ from twistedcam.wire.framing import pack
 _MAX_AGE_SECONDS = 1.0
 _SWEEP_SECONDS = 1.0
 _PATHS = "/, /stream, /snapshot, /messages, /state, /metrics"
+_NUMBER = re.compile("[0-9]{1,9}")
 _EXTENSIONS = ("jpg", "jpeg", "mjpg", "mjpeg")
 _STOPPING = "the server is stopping"
 _PAGE = {
@@ -158,7 +160,7 @@ class Root(Resource):
         if not action:
             return self._page.render(request)
         kind, _, number = action.partition("_")
-        if kind not in self._pictures or not (number or "0").isdecimal():
+        if kind not in self._pictures or not _NUMBER.fullmatch(number or "0"):
             text = "action has to be stream or snapshot, or one of them with the number of a camera: stream_0"
             return TextResource(http.BAD_REQUEST, text).render(request)
         return self._pictures[kind].numbered(int(number or 0)).render(request)
