@@ -145,18 +145,26 @@ class TokenAuthenticatorTests(WebTestCase):
             "/\\evil.example",
             "/a:b/c:d",
         ):
-            answer = await self.ask(f"{path}?key={self.token}")
+            answer = await self.ask(f"{path}?key={self.token}", Accept="text/html")
             location = re.search(r"^location: (.*)$", answer.head, re.MULTILINE)
             assert location is not None
             resolved = urljoin(f"https://cam.example/house{path}", location[1].strip())
             same = (address.replace("\\", "/").replace("house//", "house/") for address in (resolved, f"/house{path}"))
             self.assertEqual(next(same), f"https://cam.example{next(same)}")
 
+    async def test_programs(self) -> None:
+        """Programs, and images in pages of other sites, get what they ask for by the address alone."""
+        await self.serve()
+        for headers in ({}, {"Accept": "image/avif,image/webp,*/*", "Sec-Fetch-Dest": "image"}):
+            answer = await self.ask(f"/state?key={self.token}", **headers)  # type: ignore[arg-type]
+            self.assertEqual((answer.status, "set-cookie" in answer.head), (200, False))
+        self.assertEqual((await self.ask(f"/state?key={self.wrong}")).status, 403)
+
     async def test_link(self) -> None:
         """The link becomes a cookie and leaves the address; the token is a password, too."""
         await self.serve()
         self.assertEqual((await self.ask("/")).status, 401)
-        answer = await self.ask(f"/?key={self.token}&fps=5")
+        answer = await self.ask(f"/?key={self.token}&fps=5", Accept="text/html")
         self.assertEqual(answer.status, 303)
         self.assertIn("location: ./?fps=5", answer.head)
         attributes = "path=/; max-age=2592000; secure; httponly; samesite=lax"
@@ -180,11 +188,11 @@ class TokenAuthenticatorTests(WebTestCase):
         """A right token in the cookie, the link or the password is not beaten by wrong ones in the others."""
         await self.serve()
         good, bad = f"{self.cookie}={self.token}", f"{self.cookie}={self.wrong}"
-        answer = await self.ask(f"/?key={self.wrong}&fps=5", Cookie=good)
+        answer = await self.ask(f"/?key={self.wrong}&fps=5", Accept="text/html", Cookie=good)
         self.assertEqual(answer.status, 303)
         self.assertIn("location: ./?fps=5", answer.head)
         self.assertIn(f"={self.token}; path=/", answer.head)
-        self.assertEqual((await self.ask(f"/?key={self.token}", Cookie=bad)).status, 303)
+        self.assertEqual((await self.ask(f"/?key={self.token}", Accept="text/html", Cookie=bad)).status, 303)
         self.assertEqual((await self.ask("/state", Cookie=bad, Authorization=basic("me", self.token))).status, 200)
         self.assertEqual((await self.ask("/state", Cookie=good, Authorization=basic("me", self.wrong))).status, 200)
 
@@ -196,4 +204,6 @@ class TokenAuthenticatorTests(WebTestCase):
         new, cookie = self.credential.token.reveal(), "__Host-twistedcam-1f1e1d1c1b1a1918"
         self.assertEqual((await self.ask("/state", Cookie=f"{self.cookie}={old}")).status, 401)
         self.assertEqual((await self.ask(f"/?key={old}")).status, 403)
-        self.assertIn(f"set-cookie: {cookie.lower()}={new}; ", (await self.ask(f"/?key={new}")).head)
+        self.assertIn(
+            f"set-cookie: {cookie.lower()}={new}; ", (await self.ask(f"/?key={new}", Accept="text/html")).head
+        )

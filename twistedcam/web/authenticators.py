@@ -14,6 +14,7 @@ from twistedcam.access.guards import PASSWORDS_NEED_TLS, TokenGuard
 from twistedcam.errors import AccessDeniedError, NoRoomError
 from twistedcam.interfaces import IGuard
 from twistedcam.secret import Secret
+from twistedcam.web.document import is_document
 from twistedcam.web.responses import TextResource, busy
 from twistedcam.wire.messages import Hello
 
@@ -101,7 +102,10 @@ class TokenCredential(Protocol):
 
 class TokenAuthenticator:
     """
-    A token in a link, which becomes a cookie and is removed from the address; programs may send it as the password.
+    A token in a link, which becomes a cookie and is removed from the address where people see that.
+
+    Programs may send it as the password, or in the address, as images in pages of other sites do: browsers send no
+    cookie with these.
 
     A right token in any of the three is enough, whatever the others contain. The cookie is named after the certificate,
     because cookies do not depend on the port: servers on one host would replace each other's.
@@ -133,8 +137,8 @@ class TokenAuthenticator:
         return TextResource(http.FORBIDDEN, reason)
 
     def redirect(self, request: Request) -> IResource | None:
-        """A redirect to the same address without the token, which becomes a cookie."""
-        if _KEY not in request.args:
+        """For a page that is opened: a redirect to the same address without the token, which becomes a cookie."""
+        if _KEY not in request.args or not is_document(request):
             return None
         rest = {name: values for name, values in request.args.items() if name != _KEY}
         query = f"?{urlencode(rest, doseq=True)}" if rest else ""
