@@ -78,6 +78,19 @@ class QualityLadderTests(SynchronousTestCase):
         self.assertLess(changes, 14)
         self.assertGreater(steps.count(1), 560)
 
+    def test_two_steps_down(self) -> None:
+        """A try that fails by two steps puts off the next one, as any that fails does."""
+        self.capacity = _FPS / 2
+        while self.pass_seconds(1) != [1]:
+            pass
+        while self.pass_seconds(1) != [0]:
+            pass
+        self.capacity = _FPS / 12
+        self.assertEqual(self.pass_seconds(5)[-1], 2)
+        self.capacity = _FPS
+        self.assertEqual(set(self.pass_seconds(17)), {2})
+        self.assertEqual(self.pass_seconds(5)[-1], 1)
+
     def test_better_again(self) -> None:
         """When the link is good again, the pictures become full again."""
         self.capacity = _FPS / 2

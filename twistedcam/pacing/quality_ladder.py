@@ -34,6 +34,7 @@ class QualityLadder:
         self._poor_seconds = self._good_seconds = 0
         self._seconds_before_up = _SECONDS_BEFORE_UP
         self._on_trial = 0
+        self._has_failed = False  # on this trial
         self._step = 0
         self._begun = self._dropped = 0  # by the outlet, until the last adjustment
         self.outlet = self._attach()
@@ -61,15 +62,16 @@ class QualityLadder:
             self._wait_longer()
             self._go(self._step + 1)
         elif self._good_seconds >= self._seconds_before_up and self._step:
-            self._on_trial = _SECONDS_ON_TRIAL
+            self._on_trial, self._has_failed = _SECONDS_ON_TRIAL, False
             self._go(self._step - 1)
 
     def _wait_longer(self) -> None:
-        if self._on_trial:
-            self._seconds_before_up = min(2 * self._seconds_before_up, _MAX_SECONDS_BEFORE_UP)
-        else:
+        """Put off the next try if the last one has just failed; the further steps down after it change nothing."""
+        if not self._on_trial:
             self._seconds_before_up = _SECONDS_BEFORE_UP
-        self._on_trial = 0
+        elif not self._has_failed:
+            self._seconds_before_up = min(2 * self._seconds_before_up, _MAX_SECONDS_BEFORE_UP)
+            self._has_failed = True
 
     def _go(self, step: int) -> None:
         self.leave()
